@@ -1,0 +1,1 @@
+"""The networks, measurements and exercise checks of the book."""

@@ -1,0 +1,126 @@
+"""How the check of an exercise speaks: not attempted yet, not right and why, or right.
+
+A check is a function that takes the reader's answer and raises :class:`Wrong` at the first thing that is wrong.
+:func:`exercise` turns it into what a notebook calls: it prints the verdict for a learner and, while nbgrader grades
+(the environment variable ``NBGRADER_EXECUTION`` is set), raises for everything but a right answer, because nbgrader
+gives full points to a cell that does not raise.
+
+A check runs in the reader's own kernel, so code there can tamper with it. Grading runs in a fresh one.
+"""
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+_OURS = Path(__file__).parent
+_LIBRARIES = ("site-packages", "dist-packages")
+
+
+class Wrong(Exception):
+    """The answer is wrong; the message says what was expected, what was met and where to look."""
+
+
+class NotAttempted(Exception):
+    """The answer is still the stub."""
+
+
+def exercise(label: str) -> Callable:
+    """Turn ``check(*answers)`` into the call that a chapter makes, for example ``checks.ex_1_2(answer)``.
+
+    The random generator is seeded for the check and put back afterwards, so a check never changes what the notebook
+    draws next. An answer of ``...``, alone or inside a tuple, list or dict, and a ``NotImplementedError`` are the stub.
+
+    Args:
+        label: the exercise's number, such as ``"1.2"``.
+
+    Raises:
+        AssertionError: while grading, for a stub and for a wrong answer, with the sentence a learner would read.
+
+    Example:
+        >>> @exercise("0.0")
+        ... def ex_0_0(answer):
+        ...     expect_equal("The answer", answer, 42, "Multiply six by seven.")
+        >>> ex_0_0(...)
+        Exercise 0.0: not attempted yet.
+        >>> ex_0_0(41)
+        Exercise 0.0: not right yet. The answer should be 42, but it is 41. Multiply six by seven.
+        >>> ex_0_0(42)
+        Exercise 0.0: right.
+    """
+
+    def decorate(check: Callable) -> Callable:
+        @functools.wraps(check)
+        def run(*answers) -> None:
+            right, verdict = judge(check, *answers)
+            sentence = f"Exercise {label}: {verdict}"
+            if not right and "NBGRADER_EXECUTION" in os.environ:
+                raise AssertionError(sentence)
+            print(sentence)
+
+        return run
+
+    return decorate
+
+
+def judge(check: Callable, *answers) -> tuple[bool, str]:
+    """Run a check and return whether the answer is right, and the verdict as a sentence."""
+    if any(_is_stub(answer) for answer in answers):
+        return False, "not attempted yet."
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            check(*answers)
+    except (NotImplementedError, NotAttempted) as error:
+        if _line_in_answer() or isinstance(error, NotAttempted):
+            return False, "not attempted yet."
+        raise
+    except Wrong as finding:
+        return False, f"not right yet. {finding}"
+    except Exception as error:  # whatever the reader's code raises becomes a sentence, never a bare traceback
+        where = _line_in_answer()
+        if where is None and not isinstance(error, TypeError | ValueError | AttributeError | RuntimeError):
+            raise
+        place = f" in your line `{where}`" if where else " when your answer was used"
+        return False, f"not right yet. {type(error).__name__}{place}: {error}"
+    return True, "right."
+
+
+def expect_equal(what: str, met, expected, hint: str) -> None:
+    """Raise :class:`Wrong` unless ``met == expected`` (for integers, shapes, words and booleans)."""
+    if isinstance(met, torch.Size):
+        met = tuple(met)
+    if type(met) is bool and type(expected) is not bool or met != expected:
+        raise Wrong(f"{what} should be {expected!r}, but it is {met!r}. {hint}")
+
+
+def expect_close(what: str, met, expected: torch.Tensor, hint: str, tolerance: float = 1e-5) -> None:
+    """Raise :class:`Wrong` unless ``met`` is a tensor of the expected shape and values."""
+    if not isinstance(met, torch.Tensor):
+        raise Wrong(f"{what} should be a tensor, but it is {type(met).__name__}. {hint}")
+    if met.shape != expected.shape:
+        raise Wrong(f"{what} should have shape {tuple(expected.shape)}, but it has {tuple(met.shape)}. {hint}")
+    difference = (met - expected).abs().max().item() if expected.numel() else 0.0
+    if not difference <= tolerance:  # written so that nan is wrong too
+        raise Wrong(f"{what} has the right shape, but the values are off by up to {difference:.3g}. {hint}")
+
+
+def _is_stub(answer) -> bool:
+    if isinstance(answer, dict):
+        return any(_is_stub(value) for value in answer.values())
+    if isinstance(answer, list | tuple):
+        return any(_is_stub(value) for value in answer)
+    return answer is ...
+
+
+def _line_in_answer() -> str | None:
+    """The line of the reader's code that raised the exception being handled: the last one outside any library."""
+    for frame in reversed(traceback.extract_tb(sys.exc_info()[2])):
+        path = Path(frame.filename)
+        if _OURS not in path.parents and not any(part in _LIBRARIES for part in path.parts) and frame.line:
+            return frame.line
+    return None
