@@ -1,0 +1,225 @@
+"""A recorded run: a CSV of raw numbers and, beside it, a JSON that says where they came from (appendix C).
+
+A script opens the :class:`Recording` first, which refuses a taken name and notes the code as it is *before* a long run;
+it writes once, at the end. :func:`read` gives the columns back, after checking that the two files belong together.
+"""
+
+import csv
+import datetime
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("torchvision", "numpy", "scikit-learn")
+
+
+class Recording:
+    """A run that will be recorded: what is known before it starts, and one ``write`` at its end.
+
+    Create it after all imports and before the first computation.
+
+    Args:
+        path: of the CSV to write, ending in ``.csv``; the JSON takes its name.
+        seeds: every seed of the run.
+        data: a name and the :func:`checksum` of each data set.
+        notes: anything else worth keeping, such as the recipe; must go into JSON.
+        overwrite: replace a result that exists.
+
+    Raises:
+        ValueError: the path does not end in ``.csv``.
+        FileExistsError: the result exists, and ``overwrite`` is not set.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "toy.csv"
+        >>> Recording(path, seeds=[0], data={}).write([{"depth": 8, "loss": 0.5}, {"depth": 20, "loss": 0.25}])
+        >>> read(path)["loss"].tolist(), read_provenance(path)["seeds"]
+        ([0.5, 0.25], [0])
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        seeds: Iterable[int],
+        data: Mapping[str, str],
+        notes: Mapping | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.path, self.overwrite = Path(path), overwrite
+        if self.path.suffix != ".csv":
+            raise ValueError(f"a recorded run is a .csv file, got {self.path.name!r}")
+        self._refuse_taken_name()
+        self.provenance = {
+            "command": _command(),
+            "seeds": list(seeds),
+            "data": dict(data),
+            "notes": dict(notes or {}),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "code": _code(),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                **{package: importlib.metadata.version(package) for package in _PACKAGES},
+            },
+            "hardware": _hardware(),
+        }
+        self._start = time.perf_counter()
+
+    def write(self, rows: Iterable[Mapping]) -> None:
+        """Write the rows, all with the first one's keys, as CSV, and the provenance as JSON beside it.
+
+        Each file appears whole or not at all. Floats are written so that they read back to the last bit.
+
+        Raises:
+            ValueError: there is no row, a row whose keys differ from the first one's, or a value that is no plain
+                number or string.
+            FileExistsError: the result has appeared since the run started, and ``overwrite`` is not set.
+        """
+        rows = list(rows)
+        if not rows:
+            raise ValueError("nothing to record: there is no row")
+        columns = list(rows[0])
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, lineterminator="\n")
+        table.writeheader()
+        for number, row in enumerate(rows):
+            if list(row) != columns:
+                raise ValueError(f"row {number} has the columns {list(row)}, the first row has {columns}")
+            if strange := [name for name, value in row.items() if not isinstance(value, int | float | str)]:
+                raise ValueError(f"row {number}: {strange} must be numbers of Python or strings; use .item()")
+            table.writerow(row)
+        self._refuse_taken_name()
+        raw = text.getvalue().encode()
+        finished = {
+            "file": self.path.name,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "columns": columns,
+            "rows": len(rows),
+            "seconds": round(time.perf_counter() - self._start, 1),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(self.path, raw)
+        _replace(self.path.with_suffix(".json"), (json.dumps(finished | self.provenance, indent=2) + "\n").encode())
+
+    def _refuse_taken_name(self) -> None:
+        for path in (self.path, self.path.with_suffix(".json")):
+            if path.exists() and not self.overwrite:
+                raise FileExistsError(
+                    f"{path} holds a recorded run already: pass overwrite=True (--overwrite) or rename"
+                )
+
+
+def read(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the columns of a recorded run as arrays of whole numbers, floats or strings.
+
+    Raises:
+        FileNotFoundError: the CSV or the JSON beside it is missing.
+        ValueError: the CSV is not the one that the JSON describes.
+    """
+    path = Path(path)
+    expected, raw = read_provenance(path)["sha256"], path.read_bytes().replace(b"\r\n", b"\n")
+    if hashlib.sha256(raw).hexdigest() != expected:
+        raise ValueError(
+            f"{path} is not the file that its JSON describes: it was changed, or one of the two is missing"
+        )
+    names, *rows = csv.reader(io.StringIO(raw.decode()))
+    return {name: _array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def read_provenance(path: str | Path) -> dict:
+    """Return what the JSON beside a recorded CSV says: command, seeds, versions, commit, hardware and the rest."""
+    return json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def checksum(*tensors: torch.Tensor) -> str:
+    """Return the SHA-256 of tensors' types, shapes and values, in hexadecimal.
+
+    Example:
+        >>> checksum(torch.arange(3)) == checksum(torch.arange(3)) != checksum(torch.arange(3.0))
+        True
+    """
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _array(column: tuple[str, ...]) -> np.ndarray:
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(column).astype(kind)
+        except ValueError:
+            continue
+    return np.array(column)
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(raw)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _command() -> str:
+    """Return the command line with paths relative to the repository, or bare names where they lie outside."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    script = ["-m", spec.name] if spec else [_nameless(sys.argv[0])]
+    return " ".join(["python", *script, *(_nameless(argument) for argument in sys.argv[1:])])
+
+
+def _nameless(argument: str) -> str:
+    path = Path(argument)
+    if not path.is_absolute():
+        return argument
+    return path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name
+
+
+def _code() -> dict:
+    """Return the commit and which of the files imported so far differ from it; the commit is None outside git."""
+    try:
+        commit = _git("rev-parse", "HEAD").strip()
+        status = _git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None, "changed_files": []}
+    differing = {entry[3:] for entry in status.split("\0") if entry}
+    files = {
+        Path(file).resolve() for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))
+    }
+    imported = {file.relative_to(_ROOT).as_posix() for file in files if file.is_relative_to(_ROOT)}
+    changed = sorted(differing & imported)
+    return {"commit": commit, "dirty": bool(changed), "changed_files": changed}
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=_ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _hardware() -> dict:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.processor() or platform.machine()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "cpu": cpu,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }
