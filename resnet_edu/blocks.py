@@ -135,7 +135,7 @@ class PlainBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(  # noqa: PLR0917, torchvision's ResNet passes them by position
+    def __init__(
         self,
         inplanes: int,
         planes: int,
@@ -191,7 +191,7 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(  # noqa: PLR0917, torchvision's ResNet passes them by position
+    def __init__(
         self,
         inplanes: int,
         planes: int,
@@ -248,7 +248,7 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(  # noqa: PLR0917, torchvision's ResNet passes them by position
+    def __init__(
         self,
         inplanes: int,
         planes: int,
