@@ -10,9 +10,9 @@ import os
 import socket
 import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from http.client import HTTPException
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -229,17 +229,17 @@ def _digits() -> Dataset:
 
 
 def _read_npz(path: Path) -> list[np.ndarray]:
-    advice = "delete it, and put a sound copy in its place or let torchvision download the data"
+    advice = "delete it, then put a sound copy in its place or let torchvision download the data"
     try:
-        with zipfile.ZipFile(path):  # np.load would take a lone .npy or a pickle for something else
-            pass
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [key for key in _ARRAYS if key not in arrays.files]
+        with zipfile.ZipFile(path) as archive:
+            missing = [key for key in _ARRAYS if f"{key}.npy" not in archive.namelist()]
             if not missing:
-                return [arrays[key] for key in _ARRAYS]
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or damaged ({type(error).__name__}: {error}); {advice}") from error
-    raise ValueError(f"{path} lacks the arrays {missing} (it has {arrays.files}); {advice}")
+                # read() compares the checksum before numpy looks at a byte; np.load of the whole file looks first
+                return [np.load(BytesIO(archive.read(f"{key}.npy")), allow_pickle=False) for key in _ARRAYS]
+    except Exception as error:  # a damaged zip file raises almost anything, from BadZipFile to NotImplementedError
+        met = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} cannot be read; it is truncated or damaged ({met}): {advice}") from error
+    raise ValueError(f"{path} lacks the arrays {', '.join(missing)}: {advice}")
 
 
 def _read_torchvision(name: str, folder: Path) -> list[np.ndarray]:
@@ -289,17 +289,25 @@ def _arrays(name: str, root: Path, download: bool = False) -> list[np.ndarray]:
 
 
 def _checked(name: str, where: Path, arrays: list[np.ndarray]) -> Dataset:
+    """The data set, if the arrays have the shapes, types and labels that were published."""
     _, shape, train, test, classes = _PUBLISHED[name]
+
+    def expect(sound: bool, what: str, wanted: str, met: str) -> None:
+        if not sound:
+            raise ValueError(f"{name} in {where} is not what was published: {what} should be {wanted}, but {met}")
+
+    tensors = []
     for key, array, count in zip(_ARRAYS, arrays, (train, train, test, test), strict=True):
-        expected, kind = ((count, *shape), "u1") if key.endswith("images") else ((count,), "iu")
-        if array.shape != expected or (array.dtype != np.uint8 if kind == "u1" else array.dtype.kind not in kind):
-            wanted = "uint8" if kind == "u1" else "integers"
-            raise ValueError(f"{where}: {key} should be {wanted} of {expected}, but is {array.dtype} of {array.shape}")
-        if kind == "iu" and (array.min() < 0 or array.max() >= len(classes)):
-            raise ValueError(
-                f"{where}: {key} should lie from 0 to {len(classes) - 1}, but reach from {array.min()} to {array.max()}"
-            )
-        if kind == "iu" and len(set(np.bincount(array, minlength=len(classes)))) > 1:
-            raise ValueError(f"{where}: {key} should name every class {count // len(classes)} times; they are altered")
-    images, labels = ([torch.from_numpy(array) for array in arrays[start::2]] for start in (0, 1))
-    return Dataset(name, images[0], labels[0].long(), images[1], labels[1].long(), classes)
+        met = f"it is {array.dtype} of {array.shape}"
+        if key.endswith("images"):
+            expect(array.dtype == np.uint8 and array.shape == (count, *shape), key, f"uint8 of {(count, *shape)}", met)
+            tensors.append(torch.from_numpy(np.ascontiguousarray(array)))
+            continue
+        expect(array.dtype.kind in "iu" and array.shape == (count,), key, f"integers of {(count,)}", met)
+        low, high = array.min(), array.max()
+        expect(low >= 0 and high < len(classes), key, f"0 to {len(classes) - 1}", f"they reach from {low} to {high}")
+        labels = array.astype(np.int64)
+        counts = np.bincount(labels, minlength=len(classes)).tolist()
+        expect(len(set(counts)) == 1, key, f"{count // len(classes)} of each class", f"they are {counts}")
+        tensors.append(torch.from_numpy(labels))
+    return Dataset(name, *tensors, classes)

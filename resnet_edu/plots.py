@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 # Okabe and Ito's colours for every kind of colour vision. Residual's blue and plain's vermillion come late, so that
@@ -55,7 +56,7 @@ def style() -> None:
             "axes.titlesize": 10,
             "axes.titleweight": "bold",
             "figure.constrained_layout.use": True,
-            "figure.dpi": 130,
+            "figure.dpi": 150,
             "figure.facecolor": "white",
             "figure.figsize": (7.0, 3.2),
             "font.size": 9.5,
@@ -67,7 +68,7 @@ def style() -> None:
             "legend.frameon": False,
             "lines.linewidth": 1.8,
             "lines.markersize": 4.5,
-            "savefig.dpi": 130,
+            "savefig.dpi": 150,
             "xtick.color": "#444444",
             "ytick.color": "#444444",
             "xtick.labelcolor": "black",
@@ -80,7 +81,7 @@ def look(kind: str, rank: int = 0, of: int = 1) -> dict:
     """Return how a plain or a residual network's line is drawn throughout the book.
 
     The kind sets colour and line style. Among several networks of one kind, the deepest has the full colour, shallower
-    ones are paler, and each has its own marker.
+    ones are paler, and each has its own marker. With the same ``of`` for both kinds a marker means a depth.
 
     Args:
         kind: ``"plain"`` or ``"residual"``.
@@ -100,7 +101,7 @@ def look(kind: str, rank: int = 0, of: int = 1) -> dict:
         raise ValueError(f"a network is one of {', '.join(NETS)}, not {kind!r}")
     if not 0 <= rank < of <= len(MARKERS):
         raise ValueError(f"rank should lie from 0 to of - 1 and of be at most {len(MARKERS)}: met {rank} of {of}")
-    pale = 0.6 * (of - 1 - rank) / max(of - 1, 1)
+    pale = 0.55 * (of - 1 - rank) / max(of - 1, 1)
     colour = to_hex([pale + (1 - pale) * part for part in to_rgb(NETS[kind]["color"])])
     return {"color": colour, "linestyle": NETS[kind]["linestyle"], "marker": MARKERS[rank]}
 
@@ -145,7 +146,7 @@ def curves(
         series: label -> (steps,) or (seeds, steps).
         looks: label -> properties of the line, for example from :func:`look`; other lines follow the style's order.
         log: a logarithmic y axis; every value must then be positive.
-        direct: write each label at its line's end instead of in a legend.
+        direct: write each label at its line's end instead of in a legend; set the axis limits before.
 
     Raises:
         ValueError: lengths do not match, an entry is empty or has the wrong shape, or a logarithm does not exist.
@@ -158,7 +159,7 @@ def curves(
     """
     if log:
         ax.set_yscale("log")
-    for number, (label, values) in enumerate(series.items()):
+    for number, (label, values) in enumerate(series.items(), start=len(ax.lines)):
         seeds = np.atleast_2d(_numbers(values))
         steps = _numbers(x) if x is not None else np.arange(1, seeds.shape[-1] + 1)
         if seeds.ndim != 2 or not seeds.size or steps.shape != seeds.shape[1:]:
@@ -172,6 +173,8 @@ def curves(
         (line,) = ax.plot(steps, np.median(seeds, axis=0), label=label, **marks | dict((looks or {}).get(label, {})))
         if len(seeds) > 1:
             ax.fill_between(steps, seeds.min(axis=0), seeds.max(axis=0), color=line.get_color(), alpha=0.2, linewidth=0)
+        if (steps == steps.round()).all() and isinstance(ax.xaxis.get_major_locator(), MaxNLocator):
+            ax.xaxis.get_major_locator().set_params(integer=True)  # there is no iteration 2.5
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return _label_ends(ax) if direct else _with_legend(ax)
 
@@ -258,7 +261,7 @@ def show_images(
         limits: the values drawn black and white, for other floats; what lies beyond them is cut off.
 
     Raises:
-        ValueError: another shape, another number of titles, or floats outside 0..1 without ``limits``.
+        ValueError: another shape, another number of titles, empty limits, or floats outside 0..1 without limits.
 
     Example:
         >>> figure = show_images(np.zeros((3, 1, 8, 8), dtype=np.uint8), titles=["a", "b", "c"])
@@ -272,16 +275,18 @@ def show_images(
         raise ValueError(f"images should be (N, C, H, W) or (C, H, W) with 1 or 3 channels: {np.shape(images)}")
     if titles is not None and len(titles) != len(pixels):
         raise ValueError(f"there are {len(pixels)} images, but {len(titles)} titles")
-    low, high = limits or ((0, 255) if pixels.dtype == np.uint8 else (0.0, 1.0))
+    low, high = map(float, limits or ((0, 255) if pixels.dtype == np.uint8 else (0, 1)))
+    if not low < high:
+        raise ValueError(f"limits should be (low, high) with low below high, but are ({low:g}, {high:g})")
     if limits is None and not ((pixels >= low) & (pixels <= high)).all():
         reach = f"from {pixels.min():.3g} to {pixels.max():.3g}"
         raise ValueError(f"floats should lie from 0 to 1, but reach {reach}: pass limits=(low, high) to choose a scale")
     shades = ((pixels.astype(float) - low) / (high - low)).clip(0, 1)
-    figure, places = _grid(len(pixels), columns, pixels.shape[2] / pixels.shape[3], titles is not None)
+    figure, places = _grid(len(pixels), columns, pixels.shape[2] / pixels.shape[3], titled=titles is not None)
     for number, place in enumerate(places):
         place.imshow(shades[number].transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if titles is not None:
-            place.set_title(str(titles[number]), fontsize=8, fontweight="normal")
+            place.set_title(str(titles[number]), fontsize=8, fontweight="normal", pad=3)
     return figure
 
 
@@ -306,11 +311,11 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
     values = values[0] if values.ndim == 4 and len(values) == 1 else values
     if values.ndim != 3 or not values.size:
         raise ValueError(f"maps should be one image's, (C, H, W) or (1, C, H, W), but have shape {np.shape(maps)}")
-    figure, places = _grid(len(values), columns, values.shape[1] / values.shape[2], titled=True)
+    figure, places = _grid(len(values), columns, values.shape[1] / values.shape[2], titled=True, beside=0.8)
     for channel, place in enumerate(places):
         drawn = place.imshow(values[channel], vmin=values.min(), vmax=values.max(), interpolation="nearest")
-        place.set_title(channel, fontsize=8, fontweight="normal", pad=2)
-    figure.colorbar(drawn, ax=places, label=label, shrink=0.9, aspect=30)
+        place.set_title(channel, fontsize=8, fontweight="normal", pad=3)
+    figure.colorbar(drawn, ax=places, label=label, fraction=0.03, aspect=30)
     return figure
 
 
@@ -336,11 +341,13 @@ def heatmap(ax: Axes, matrix, *, label: str, written: str | None = None) -> Axes
         raise ValueError(f"a heat map needs a matrix (rows, columns), but the shape is {values.shape}")
     drawn = ax.imshow(values, interpolation="nearest")
     ax.grid(visible=False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     ax.figure.colorbar(drawn, ax=ax, label=label)
     if written is not None:
         size = min(9.0, 72 * 0.25 * ax.figure.get_figheight() / values.shape[0])
         for (row, column), value in np.ndenumerate(values):
-            dark = drawn.norm(value) < 0.6
+            dark = drawn.norm(value) < 0.5
             text = written.format(value)
             ax.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
     return ax
@@ -363,33 +370,34 @@ def _with_legend(ax: Axes) -> Axes:
 def _label_ends(ax: Axes) -> Axes:
     """Write each line's label beside its last point, pushed up where two would overlap."""
     ax.autoscale_view()
-    ends = [(line, *line.get_xydata()[-1]) for line in ax.lines]
-    height = ax.transData.transform
-    taken = -np.inf
-    points_per_pixel = 72 / ax.figure.dpi
-    for line, x, y in sorted(ends, key=lambda end: end[2]):
-        at = height((x, y))[1] * points_per_pixel
-        taken = max(at, taken + 11)
+    known = [(line, line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)]) for line in ax.lines]
+    below = -np.inf
+    for line, points in sorted((pair for pair in known if len(pair[1])), key=lambda pair: pair[1][-1, 1]):
+        end = points[-1]
+        height = ax.transData.transform(end)[1] * 72 / ax.figure.dpi
+        below = max(height, below + 11)  # in points, a line of text apart
         ax.annotate(
             line.get_label(),
-            (x, y),
-            xytext=(6, taken - at),
+            end,
+            xytext=(7, below - height),
             textcoords="offset points",
             va="center",
-            color=line.get_color(),
+            color=[0.6 * part for part in to_rgb(line.get_color())],  # pale lines are seen, pale letters are not read
             annotation_clip=False,
         )
     return ax
 
 
-def _grid(count: int, columns: int, aspect: float, titled: bool) -> tuple[Figure, list[Axes]]:
+def _grid(count: int, columns: int, aspect: float, *, titled: bool, beside: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` bare places of the given height over width, and ``beside`` inches to their right."""
     columns = min(columns, count)
     rows = -(-count // columns)
-    side = min(7.0 / columns, 1.4)
-    figure, places = plt.subplots(rows, columns, figsize=(side * columns, rows * (side * aspect + 0.22 * titled)))
-    places = np.atleast_1d(places).ravel()
-    for place in places:
+    side = min((7.0 - beside) / columns, 1.4)
+    size = (side * columns + beside, rows * (side * aspect + 0.16 * titled))
+    figure, places = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    for place in places.flat:
         place.axis("off")
-    for unused in places[count:]:
+    for unused in places.flat[count:]:
         unused.remove()
-    return figure, list(places[:count])
+    return figure, list(places.flat[:count])
