@@ -94,7 +94,7 @@ def expect_equal(what: str, met, expected, hint: str) -> None:
     """Raise :class:`Wrong` unless ``met == expected`` (for integers, shapes, words and booleans)."""
     if isinstance(met, torch.Size):
         met = tuple(met)
-    if type(met) is bool and type(expected) is not bool or met != expected:
+    if (type(met) is bool and type(expected) is not bool) or met != expected:
         raise Wrong(f"{what} should be {expected!r}, but it is {met!r}. {hint}")
 
 

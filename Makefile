@@ -1,0 +1,40 @@
+# make book: build the HTML.  make test: run every check.  Both install what they need into .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: book test notebooks repository lint clean
+
+book: $(INSTALLED)
+	$(BIN)/jupyter-book build .
+	@echo "Open _build/html/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest --nbval
+
+# Execute the notebooks and store their outputs; ONLY="book/01_plain_stack.ipynb" for some of them.
+notebooks: $(INSTALLED)
+	$(BIN)/python tools/execute.py $(ONLY)
+
+# Write this copy's address into the notebooks and CITATION.cff: make repository URL=https://github.com/you/your-fork
+repository: $(INSTALLED)
+	$(BIN)/python tools/repository.py "$(URL)"
+
+# Mend what ruff can mend, and say what it cannot.
+lint: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf _build
+
+# Byte-compiling halves the time to import torch; a package may carry a file that does not compile, which is no matter.
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	-@$(BIN)/python -m compileall -q $(VENV)/lib > /dev/null
+	@touch $@

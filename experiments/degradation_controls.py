@@ -1,0 +1,85 @@
+"""Two controls of the degradation on the digits (chapter 2).
+
+    python experiments/degradation_controls.py learning_rates --seeds 3 --out book/results/degradation_learning_rates.csv
+    python experiments/degradation_controls.py longer --seeds 2 --out book/results/degradation_longer.csv
+
+The first trains the plain networks at learning rates from .002 to .2, with the schedule of the live runs: is it the
+learning rate? The second trains six times as long, with the drop again at 70 %: is it only slow? Each takes a few
+minutes on one thread.
+"""
+
+import statistics
+
+import torch
+from digits_curves import WIDTHS, arguments, claim, curve, digits, final, make
+
+from resnet_edu.train import record
+
+LEARNING_RATES = (0.002, 0.006, 0.02, 0.06, 0.2)
+LONGER = 1800
+
+
+def learning_rates(options, splits) -> list[dict]:
+    """Return the curves of plain 8, 20 and 56 at five learning rates."""
+    return [
+        {"net": "plain", "depth": depth, "lr": lr, "seed": seed} | row
+        for seed in range(options.seeds)
+        for depth in (8, 20, 56)
+        for lr in LEARNING_RATES
+        for row in curve(make("plain", depth, seed), splits, every=50, lr=lr, seed=seed)
+    ]
+
+
+def longer(options, splits) -> list[dict]:
+    """Return the curves of plain 8, 20, 56 and residual 56 over six times the iterations of the live runs."""
+    return [
+        {"net": net, "depth": depth, "lr": 0.02, "seed": seed} | row
+        for seed in range(options.seeds)
+        for net, depth in (("plain", 8), ("plain", 20), ("plain", 56), ("residual", 56))
+        for row in curve(
+            make(net, depth, seed), splits, every=50, iterations=LONGER, drops=(LONGER * 7 // 10,), seed=seed
+        )
+    ]
+
+
+def main() -> None:
+    """Train, print the final values, record."""
+    parser = arguments(__doc__, seeds=3)
+    parser.add_argument("control", choices=("learning_rates", "longer"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    splits, checksums = digits()
+    recording = record.Recording(
+        options.out,
+        seeds=range(options.seeds),
+        data=checksums,
+        notes={"control": options.control, "widths": WIDTHS, "evaluated_every": 50},
+        overwrite=options.overwrite,
+    )
+    rows = {"learning_rates": learning_rates, "longer": longer}[options.control](options, splits)
+    recording.write(rows)
+    report(rows)
+
+
+def report(rows: list[dict]) -> None:
+    """Print the final values of each network, and plain 56 against the best of the shallower ones."""
+    columns = ("train_loss", "train_error", "test_error")
+    print("mean (smallest to largest) of", *columns, sep="; ")
+    for net, depth, lr in dict.fromkeys((row["net"], row["depth"], row["lr"]) for row in rows):
+        cells = [final(rows, column, net=net, depth=depth, lr=lr) for column in columns]
+        print(
+            f"{net:9}{depth:3} lr {lr:<6}",
+            *(f"{statistics.mean(c):9.5f} ({min(c):.5f} to {max(c):.5f})" for c in cells),
+        )
+    for lr in dict.fromkeys(row["lr"] for row in rows):
+        for column in ("train_loss", "train_error"):
+            for shallower in (8, 20):
+                claim(
+                    f"{column} at lr {lr}: plain 56 > plain {shallower}",
+                    final(rows, column, net="plain", depth=56, lr=lr),
+                    final(rows, column, net="plain", depth=shallower, lr=lr),
+                )
+
+
+if __name__ == "__main__":
+    main()

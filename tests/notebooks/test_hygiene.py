@@ -1,0 +1,188 @@
+"""Notebooks carry outputs that were really produced, in the one form of the book.
+
+nbval passes a cell without execution count unchecked, and does not compare cells tagged nbval-ignore-output: the rules
+here close both holes.
+"""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+import setup_cell
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = setup_cell.notebooks(ROOT)
+MAX_BYTES = 1_000_000
+MAX_LINES = 30
+IGNORED = "nbval-ignore-output"
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|tmp|work|content|usr|opt|var)/|[A-Z]:\\\\")
+
+
+def code_cells(notebook: dict) -> list[dict]:
+    return [c for c in notebook["cells"] if c["cell_type"] == "code" and source(c).strip()]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def output_text(cell: dict) -> str:
+    """Everything textual that a cell stores as output."""
+    parts = []
+    for output in cell["outputs"]:
+        parts += ["".join(output.get("text", [])), "\n".join(output.get("traceback", []))]
+        for mime, data in output.get("data", {}).items():
+            if mime.startswith("text/"):
+                parts.append("".join(data))
+    return "\n".join(parts)
+
+
+def assigned_and_asserted(text: str) -> tuple[set[str], set[str]]:
+    """The names that a cell assigns, and the names that stand inside its assert statements."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    tree = ast.parse("\n".join(lines))
+    assigned = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    asserted = {
+        n.id
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assert)
+        for n in ast.walk(statement)
+        if isinstance(n, ast.Name)
+    }
+    return assigned, asserted
+
+
+def problems(notebook: dict) -> list[str]:
+    """Every breach of the form, as a sentence each."""
+    found = []
+    cells = code_cells(notebook)
+    if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
+        found.append("the kernel must be named python3")
+    if [c["execution_count"] for c in cells] != list(range(1, len(cells) + 1)):
+        found.append("execution counts must be 1..n: run `make notebooks`")
+    if not cells or setup_cell.TAG not in tags(cells[0]):
+        found.append("the first code cell must be the setup cell")
+    elif source(cells[0]) != setup_cell.text(setup_cell.address_in(source(cells[0]))):
+        found.append("the setup cell differs from tools/setup_cell.py: run `make notebooks`")
+    for number, cell in enumerate(cells, start=1):
+        found += [f"code cell {number}: {problem}" for problem in cell_problems(cell)]
+        if IGNORED in tags(cell):
+            assigned, _ = assigned_and_asserted(source(cell))
+            later = [assigned_and_asserted(source(c))[1] for c in cells[number:]]
+            if not any(assigned & asserted for asserted in later):
+                found.append(f"code cell {number}: tagged {IGNORED}, and no later cell asserts anything about it")
+    ids = [c.get("id") for c in notebook["cells"]]
+    if None in ids or len(set(ids)) != len(ids):
+        found.append("every cell needs an id of its own")
+    return found
+
+
+def cell_problems(cell: dict) -> list[str]:
+    found = []
+    if "nbval-skip" in tags(cell):
+        found.append("nbval-skip hides a cell from every check")
+    errors = any(o["output_type"] == "error" for o in cell["outputs"])
+    if errors != ("raises-exception" in tags(cell)):
+        found.append("an error must be tagged raises-exception, and that tag needs an error")
+    if "execution" in cell["metadata"] or "ExecuteTime" in cell["metadata"]:
+        found.append("timing metadata is stored")
+    if len(source(cell).splitlines()) > MAX_LINES:
+        found.append(f"more than {MAX_LINES} lines")
+    text = source(cell) + output_text(cell)
+    if path := ABSOLUTE_PATH.search(text):
+        found.append(f"an absolute path: {text[path.start() : path.start() + 40]!r}")
+    if address := re.search(r"\bat 0x[0-9a-f]{6,}", output_text(cell)):
+        found.append(f"an object's address is stored: {address.group()}")
+    if any(o.get("name") == "stderr" for o in cell["outputs"]):
+        found.append("something was written to stderr")
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_notebook_has_the_form(path: Path) -> None:
+    assert path.stat().st_size <= MAX_BYTES, f"{path.stat().st_size} bytes: smaller figures, please"
+    found = problems(json.loads(path.read_text(encoding="utf-8")))
+    assert not found, "\n".join(found)
+
+
+def test_list_what_nbval_does_not_compare(record_property) -> None:
+    """List every ignored cell; the setup and check cells of an exercise must never be among them."""
+    for path in NOTEBOOKS:
+        for number, cell in enumerate(code_cells(json.loads(path.read_text(encoding="utf-8"))), start=1):
+            if IGNORED in tags(cell):
+                first_line = source(cell).splitlines()[0]
+                record_property("not compared", f"{path.relative_to(ROOT)} cell {number}: {first_line}")
+                print(f"not compared: {path.relative_to(ROOT)}, code cell {number}: {first_line}")
+                assert "checks.ex_" not in source(cell), "a check's verdict must be compared"
+                assert setup_cell.TAG not in tags(cell)
+
+
+# The rules themselves: each must reject its own offence.
+
+
+def good() -> dict:
+    def cell(number: int, text: str, **more) -> dict:
+        return {
+            "cell_type": "code",
+            "execution_count": number,
+            "id": f"c{number}",
+            "metadata": {},
+            "outputs": [],
+            "source": text,
+        } | more
+
+    return {
+        "metadata": {"kernelspec": {"name": "python3"}},
+        "cells": [
+            cell(1, setup_cell.text(), metadata={"tags": ["setup"]}),
+            cell(2, "error = measure()", metadata={"tags": [IGNORED]}),
+            cell(3, "assert error < 10"),
+        ],
+    }
+
+
+def test_a_good_notebook_passes() -> None:
+    assert problems(good()) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "change", "said"),
+    [
+        (2, {"execution_count": None}, "execution counts"),
+        (2, {"execution_count": 7}, "execution counts"),
+        (0, {"metadata": {}}, "first code cell"),
+        (0, {"source": setup_cell.text() + "\nimport os"}, "differs from tools"),
+        (1, {"metadata": {"tags": ["nbval-skip"]}}, "nbval-skip"),
+        (1, {"metadata": {"execution": {"iopub.status.busy": "..."}}}, "timing"),
+        (2, {"outputs": [{"output_type": "error", "traceback": ["boom"]}]}, "raises-exception"),
+        (2, {"metadata": {"tags": ["raises-exception"]}}, "raises-exception"),
+        (2, {"source": "pass\n" * 31}, "more than 30 lines"),
+        (2, {"source": "open('/home/me/x')"}, "absolute path"),
+        (2, {"outputs": [{"output_type": "stream", "name": "stdout", "text": "/root/x"}]}, "absolute path"),
+        (2, {"outputs": [{"output_type": "stream", "name": "stderr", "text": "warned"}]}, "stderr"),
+        (
+            2,
+            {"outputs": [{"output_type": "execute_result", "data": {"text/plain": "<Line2D at 0x7f00aa>"}}]},
+            "address",
+        ),
+        (2, {"source": "assert other < 10"}, "no later cell asserts"),
+        (2, {"source": "print(error)"}, "no later cell asserts"),
+        (2, {"id": "c1"}, "an id of its own"),
+    ],
+)
+def test_each_rule_rejects_its_offence(cell: int, change: dict, said: str) -> None:
+    notebook = good()
+    notebook["cells"][cell] |= change
+    assert any(said in problem for problem in problems(notebook)), problems(notebook)
+
+
+def test_the_kernels_name_is_looked_at() -> None:
+    notebook = good()
+    notebook["metadata"]["kernelspec"]["name"] = "my-env"
+    assert problems(notebook) == ["the kernel must be named python3"]

@@ -1,0 +1,160 @@
+"""The book builds without a warning, its links lead somewhere, and no page asks the network for anything."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What a browser fetches by itself, as opposed to a link that a reader may follow.
+FETCHED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "object": "data"}
+FETCHED_LINKS = {"stylesheet", "preload", "icon", "shortcut icon", "prefetch", "preconnect", "dns-prefetch"}
+
+
+class Page(HTMLParser):
+    """What a page links to, fetches and names; its images without alternative text; its description."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.fetched: list[str] = []
+        self.ids: set[str] = set()
+        self.without_alt: list[str] = []
+        self.description = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        self.ids.update(found[name] for name in ("id", "name") if name in found)
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        if tag in FETCHED and FETCHED[tag] in found:
+            self.fetched.append(found[FETCHED[tag]])
+        if tag == "link" and found.get("rel") in FETCHED_LINKS:
+            self.fetched.append(found["href"])
+        if tag == "img" and len(found.get("alt", "").strip()) < 3:
+            self.without_alt.append(found.get("src", "?"))
+        if tag == "meta" and found.get("name") == "description":
+            self.description = found.get("content", "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the book from a copy, strictly; what was built before cannot help."""
+    work = tmp_path_factory.mktemp("book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy2(ROOT / name, work / name)
+    for folder in ("book", "tools"):
+        shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints"))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-n"],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+    return work / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    own = [p for p in site.rglob("*.html") if "_static" not in p.relative_to(site).parts]
+    return {path: Page(path) for path in own}
+
+
+def content_pages(site: Path, pages: dict[Path, Page]) -> dict[Path, Page]:
+    return {path: page for path, page in pages.items() if path.is_relative_to(site / "book")}
+
+
+def test_every_chapter_of_the_toc_is_a_page(site: Path) -> None:
+    listed = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert listed
+    missing = [name for name in listed if not (site / f"{name}.html").is_file()]
+    assert not missing
+
+
+def test_every_notebook_stands_in_the_toc() -> None:
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    notebooks = [p.relative_to(ROOT).with_suffix("") for p in (ROOT / "book").rglob("*.ipynb")]
+    left_out = [str(name) for name in notebooks if f"file: {name.as_posix()}\n" not in toc + "\n"]
+    assert not left_out
+
+
+def test_internal_links_lead_somewhere(site: Path, pages: dict[Path, Page]) -> None:
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.exists():
+                broken.append(f"{path.relative_to(site)} -> {link}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
+                broken.append(f"{path.relative_to(site)} -> {link} (no such place on that page)")
+    assert not broken, "\n".join(broken)
+
+
+def test_no_page_fetches_anything_from_outside(site: Path, pages: dict[Path, Page]) -> None:
+    outside = [
+        f"{path.relative_to(site)}: {address}"
+        for path, page in pages.items()
+        for address in page.fetched
+        if urlsplit(address).netloc
+    ]
+    for sheet in (site / "_static").rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8", errors="replace")
+        outside += [
+            f"{sheet.name}: {url}" for url in re.findall(r"(?:url\(|@import )[\"']?((?:https?:)?//[^\"')]+)", text)
+        ]
+    assert not outside, "\n".join(outside)
+
+
+def test_what_a_page_fetches_is_there(site: Path, pages: dict[Path, Page]) -> None:
+    missing = []
+    for path, page in pages.items():
+        for address in page.fetched:
+            parts = urlsplit(address)
+            if not parts.scheme and not parts.netloc and not (path.parent / unquote(parts.path)).is_file():
+                missing.append(f"{path.relative_to(site)}: {address}")
+    assert not missing, "\n".join(missing)
+
+
+def test_mathematics_is_served_from_the_site(site: Path, pages: dict[Path, Page]) -> None:
+    with_formulas = [p for p in content_pages(site, pages) if 'class="math' in p.read_text(encoding="utf-8")]
+    assert with_formulas
+    for path in with_formulas:
+        scripts = [a for a in pages[path].fetched if "mathjax" in a]
+        assert scripts, f"{path.name} has formulas and no MathJax"
+    assert list((site / "_static" / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
+
+
+def test_every_page_has_a_description_of_its_own(site: Path, pages: dict[Path, Page]) -> None:
+    described = {path.stem + path.parent.name: page.description for path, page in content_pages(site, pages).items()}
+    short = [name for name, text in described.items() if len(text) < 40]
+    assert not short, f"without description (myst: html_meta: description): {short}"
+    assert len(set(described.values())) == len(described)
+
+
+def test_every_image_has_alternative_text(site: Path, pages: dict[Path, Page]) -> None:
+    bare = [
+        f"{p.relative_to(site)}: {src}" for p, page in content_pages(site, pages).items() for src in page.without_alt
+    ]
+    assert not bare, "\n".join(bare)
+
+
+def test_the_learning_path_is_up_to_date() -> None:
+    import learning_path  # noqa: PLC0415
+
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    drawn = learning_path.PICTURE.read_text(encoding="utf-8")
+    assert drawn == learning_path.draw(toc), "run `python tools/learning_path.py`"

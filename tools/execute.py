@@ -1,0 +1,62 @@
+"""Execute notebooks and store them the same way every time: ``python tools/execute.py [notebook ...]``.
+
+Outputs are the truth that the book is built from, so they are written only if the whole notebook ran. Timing and the
+interpreter's version stay out, for they differ between two runs that agree.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import setup_cell
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def normalise(notebook: nbformat.NotebookNode) -> None:
+    """Bring metadata and the setup cell to the book's one form; the repository's address is kept."""
+    for key in set(notebook.metadata) - {"myst", "mystnb"}:
+        del notebook.metadata[key]
+    notebook.metadata.update(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        for noise in ("execution", "collapsed", "scrolled", "jupyter", "lines_to_next_cell", "trusted"):
+            cell.metadata.pop(noise, None)
+        if setup_cell.TAG in cell.metadata.get("tags", []):
+            known = setup_cell.address_in(cell.source) if "REPOSITORY" in cell.source else ""
+            cell.source = setup_cell.text(known)
+
+
+def execute(path: Path) -> float:
+    """Execute one notebook in its own folder, write it, and return the seconds it took."""
+    notebook = nbformat.read(path, as_version=4)
+    normalise(notebook)
+    started = time.perf_counter()
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    seconds = time.perf_counter() - started
+    normalise(notebook)
+    nbformat.validate(notebook)
+    unfinished = path.with_suffix(".ipynb.tmp")
+    nbformat.write(notebook, unfinished)
+    os.replace(unfinished, path)
+    return seconds
+
+
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"  # as the tests run them
+    for path in [Path(name) for name in sys.argv[1:]] or setup_cell.notebooks(ROOT):
+        print(f"{execute(path):6.1f} s  {path}", flush=True)
