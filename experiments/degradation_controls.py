@@ -1,6 +1,6 @@
 """Two controls of the degradation on the digits (chapter 2).
 
-    python experiments/degradation_controls.py learning_rates --seeds 3 --out book/results/degradation_learning_rates.csv
+    python experiments/degradation_controls.py rates --seeds 3 --out book/results/degradation_rates.csv
     python experiments/degradation_controls.py longer --seeds 2 --out book/results/degradation_longer.csv
 
 The first trains the plain networks at learning rates from .002 to .2, with the schedule of the live runs: is it the
@@ -19,7 +19,7 @@ LEARNING_RATES = (0.002, 0.006, 0.02, 0.06, 0.2)
 LONGER = 1800
 
 
-def learning_rates(options, splits) -> list[dict]:
+def rates(options, splits) -> list[dict]:
     """Return the curves of plain 8, 20 and 56 at five learning rates."""
     return [
         {"net": "plain", "depth": depth, "lr": lr, "seed": seed} | row
@@ -45,7 +45,7 @@ def longer(options, splits) -> list[dict]:
 def main() -> None:
     """Train, print the final values, record."""
     parser = arguments(__doc__, seeds=3)
-    parser.add_argument("control", choices=("learning_rates", "longer"))
+    parser.add_argument("control", choices=("rates", "longer"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     splits, checksums = digits()
@@ -56,7 +56,7 @@ def main() -> None:
         notes={"control": options.control, "widths": WIDTHS, "evaluated_every": 50},
         overwrite=options.overwrite,
     )
-    rows = {"learning_rates": learning_rates, "longer": longer}[options.control](options, splits)
+    rows = {"rates": rates, "longer": longer}[options.control](options, splits)
     recording.write(rows)
     report(rows)
 
