@@ -32,6 +32,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
         if setup_cell.TAG in cell.metadata.get("tags", []):
             known = setup_cell.address_in(cell.source) if "REPOSITORY" in cell.source else ""
             cell.source = setup_cell.text(known)
+            cell.metadata.tags = [setup_cell.TAG, "hide-input"]  # folded in the book, open in Colab
 
 
 def execute(path: Path) -> float:

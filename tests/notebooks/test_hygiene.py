@@ -94,7 +94,7 @@ def cell_problems(cell: dict) -> list[str]:
         found.append("timing metadata is stored")
     if len(source(cell).splitlines()) > MAX_LINES:
         found.append(f"more than {MAX_LINES} lines")
-    text = source(cell) + output_text(cell)
+    text = source(cell) + "\n" + output_text(cell)
     if path := ABSOLUTE_PATH.search(text):
         found.append(f"an absolute path: {text[path.start() : path.start() + 40]!r}")
     if address := re.search(r"\bat 0x[0-9a-f]{6,}", output_text(cell)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import repository
 
 ROOT = Path(__file__).parents[2]
 # What a browser fetches by itself, as opposed to a link that a reader may follow.
@@ -38,23 +39,26 @@ class Page(HTMLParser):
             self.fetched.append(found[FETCHED[tag]])
         if tag == "link" and found.get("rel") in FETCHED_LINKS:
             self.fetched.append(found["href"])
-        if tag == "img" and len(found.get("alt", "").strip()) < 3:
-            self.without_alt.append(found.get("src", "?"))
+        if tag == "img" and "logo" not in found.get("class", ""):
+            alt = found.get("alt", "")
+            if len(alt) < 15 or alt.endswith(".png"):  # without an alt, myst-nb writes the file's name
+                self.without_alt.append(found.get("src", "?"))
         if tag == "meta" and found.get("name") == "description":
             self.description = found.get("content", "")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the book from a copy, strictly; what was built before cannot help."""
-    work = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "_toc.yml"):
+def copy_sources(work: Path) -> None:
+    for name in ("_config.yml", "_toc.yml", "CITATION.cff"):
         shutil.copy2(ROOT / name, work / name)
     for folder in ("book", "tools"):
         shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints"))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
+
+
+def build(work: Path, **variables: str) -> Path:
+    """Build strictly, in an environment that knows of GitHub only what ``variables`` say."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")} | variables
     done = subprocess.run(
-        [sys.executable, "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-n"],
+        [Path(sys.executable).with_name("jupyter-book"), "build", ".", "-W", "--keep-going", "-n"],
         cwd=work,
         env=environment,
         capture_output=True,
@@ -63,6 +67,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return work / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book, built from a copy, so that what was built before cannot help."""
+    work = tmp_path_factory.mktemp("book")
+    copy_sources(work)
+    return build(work)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +170,21 @@ def test_the_learning_path_is_up_to_date() -> None:
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     drawn = learning_path.PICTURE.read_text(encoding="utf-8")
     assert drawn == learning_path.draw(toc), "run `python tools/learning_path.py`"
+
+
+@pytest.mark.parametrize("carried", ["https://github.com/reader/their-book", "https://github.com/someone/else", ""])
+def test_links_and_colab_buttons_only_where_the_addresses_agree(tmp_path: Path, carried: str) -> None:
+    copy_sources(tmp_path)
+    repository.write(carried, tmp_path)
+    chapter = "book/01_plain_stack"
+    html = (build(tmp_path, GITHUB_REPOSITORY="reader/their-book") / f"{chapter}.html").read_text(encoding="utf-8")
+    colab = f"https://colab.research.google.com/github/reader/their-book/blob/main/{chapter}.ipynb"
+    agree = carried == "https://github.com/reader/their-book"
+    assert (colab in html) is agree
+    assert ('href="https://github.com/reader/their-book"' in html) is agree
+    assert "executablebooks/jupyter-book" not in html
+
+
+def test_no_link_to_a_repository_without_an_address(site: Path, pages: dict[Path, Page]) -> None:
+    hosts = {urlsplit(link).netloc for page in pages.values() for link in page.links}
+    assert not [host for host in hosts if "github" in host or "colab" in host]
