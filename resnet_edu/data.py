@@ -246,8 +246,8 @@ def _read_torchvision(name: str, folder: Path) -> list[np.ndarray]:
     """Read an earlier download, or else download; only whole and checked files ever arrive in the folder."""
     try:
         return _arrays(name, folder)
-    except (OSError, RuntimeError, ValueError, EOFError):
-        pass  # absent or damaged: torchvision would not notice every damage, so it gets an empty folder
+    except Exception:  # absent, or damaged in any of many ways
+        pass  # torchvision keeps an unpacked file however damaged, so the download below goes to an empty folder
     before, is_new = socket.getdefaulttimeout(), not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -114,7 +114,7 @@ def smooth(losses, window: int) -> np.ndarray:
         window: how many steps; 1 changes nothing.
 
     Raises:
-        ValueError: the window is shorter than 1.
+        ValueError: the window is shorter than 1, or the losses have no steps.
 
     Example:
         >>> smooth([4, 2, 0, 3], window=2)
@@ -123,6 +123,8 @@ def smooth(losses, window: int) -> np.ndarray:
     if window < 1:
         raise ValueError(f"the window should be at least 1 step, but it is {window}")
     losses = _numbers(losses)
+    if not losses.size or not losses.ndim:
+        raise ValueError(f"losses should be (..., steps) with at least one step, but are {losses.shape}")
     before = np.zeros((*losses.shape[:-1], window - 1))
     windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([before, losses], axis=-1), window, axis=-1)
     return windows.sum(axis=-1) / np.minimum(np.arange(1, losses.shape[-1] + 1), window)
@@ -163,7 +165,7 @@ def curves(
         seeds = np.atleast_2d(_numbers(values))
         steps = _numbers(x) if x is not None else np.arange(1, seeds.shape[-1] + 1)
         if seeds.ndim != 2 or not seeds.size or steps.shape != seeds.shape[1:]:
-            met = f"x has shape {steps.shape} and {label!r} {np.shape(values)}"
+            met = f"x has shape {steps.shape} and {label!r} {tuple(np.shape(values))}"
             raise ValueError(f"x should be (steps,) and each entry (steps,) or (seeds, steps), but {met}")
         if log and (seeds <= 0).any():
             raise ValueError(f"{label!r} holds {np.nanmin(seeds):g}, which has no place on a logarithmic axis")
@@ -218,13 +220,15 @@ def bars(ax: Axes, groups: Sequence[str], series: Mapping, *, ylabel: str, writt
         [1.0, 2.0, 1.0, 1.0]
         >>> plt.close(ax.figure)
     """
-    width = 0.8 / len(series)
+    width = 0.8 / max(len(series), 1)
     for number, (label, values) in enumerate(series.items()):
         seeds = np.atleast_2d(_numbers(values))
         if seeds.ndim != 2 or not len(seeds) or seeds.shape[1] != len(groups):
-            raise ValueError(f"{label!r} should have one value for each of {len(groups)} groups: {np.shape(values)}")
+            raise ValueError(
+                f"{label!r} should have one value for each of {len(groups)} groups, but is {tuple(np.shape(values))}"
+            )
         middle = np.median(seeds, axis=0)
-        colour = list(COLOURS.values())[number]
+        colour = list(COLOURS.values())[number % len(COLOURS)]
         look = NETS.get(label, {"color": colour, "hatch": ("", "...", "xxx", "+++")[number % 4]})
         drawn = ax.bar(
             np.arange(len(groups)) + (number - (len(series) - 1) / 2) * width,
@@ -272,7 +276,9 @@ def show_images(
     pixels = _plain(images)
     pixels = pixels[None] if pixels.ndim == 3 else pixels
     if pixels.ndim != 4 or not pixels.size or pixels.shape[1] not in (1, 3):
-        raise ValueError(f"images should be (N, C, H, W) or (C, H, W) with 1 or 3 channels: {np.shape(images)}")
+        raise ValueError(
+            f"images should be (N, C, H, W) or (C, H, W) with 1 or 3 channels, but are {tuple(np.shape(images))}"
+        )
     if titles is not None and len(titles) != len(pixels):
         raise ValueError(f"there are {len(pixels)} images, but {len(titles)} titles")
     low, high = map(float, limits or ((0, 255) if pixels.dtype == np.uint8 else (0, 1)))
@@ -310,7 +316,9 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
     values = _numbers(maps)
     values = values[0] if values.ndim == 4 and len(values) == 1 else values
     if values.ndim != 3 or not values.size:
-        raise ValueError(f"maps should be one image's, (C, H, W) or (1, C, H, W), but have shape {np.shape(maps)}")
+        raise ValueError(
+            f"maps should be one image's, (C, H, W) or (1, C, H, W), but have shape {tuple(np.shape(maps))}"
+        )
     figure, places = _grid(len(values), columns, values.shape[1] / values.shape[2], titled=True, beside=0.8)
     for channel, place in enumerate(places):
         drawn = place.imshow(values[channel], vmin=values.min(), vmax=values.max(), interpolation="nearest")
