@@ -152,7 +152,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     # 256 counts a channel say it all: exact, and no float copy of 150 million pixels
     counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(dim=1)])
     share = counts.double() / counts.sum(dim=1, keepdim=True)
-    values = torch.arange(256, dtype=torch.float64) / 255
+    values = torch.arange(256, dtype=torch.float64, device=images.device) / 255
     mean = share @ values
     return mean, (share * (values - mean[:, None]) ** 2).sum(dim=1).sqrt()
 
@@ -182,7 +182,7 @@ def pixel_mean(images: Tensor) -> Tensor:
 
 
 def standardise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return ``(images / 255 - mean) / std`` as float32; the images stay as they are.
+    """Return ``(images / 255 - mean) / std`` as float32, on the images' device; the images stay as they are.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -209,8 +209,11 @@ def standardise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
             raise ValueError(f"{what} should have shape {shape[:1]} or {shape}, but it has {tuple(values.shape)}")
     if not (std > 0).all():
         raise ValueError("std should be positive everywhere: a value that never varies cannot be scaled to 1")
-    mean, std = (values.reshape(*values.shape, *[1] * (3 - values.dim())) for values in (mean, std))
-    return images.float().sub_((mean * 255).float()).div_((std * 255).float())  # in place: one float copy, not three
+    mean, std = (
+        (values * 255).to(images.device, torch.float32).reshape(*values.shape, *[1] * (3 - values.dim()))
+        for values in (mean, std)
+    )
+    return images.float().sub_(mean).div_(std)  # in place: one float copy of the images, not three
 
 
 def _expect_images(images: Tensor) -> None:

@@ -384,6 +384,16 @@ def test_statistics_agree_with_numpy_in_double_precision(images):
     np.testing.assert_allclose(data.pixel_mean(images), reference.mean(axis=0), rtol=1e-12)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_images_on_a_gpu_stay_there(images):
+    there, here = images.cuda(), data.channel_statistics(images)
+    torch.testing.assert_close([part.cpu() for part in data.channel_statistics(there)], list(here))
+    torch.testing.assert_close(data.pixel_mean(there).cpu(), data.pixel_mean(images))
+    result = data.standardise(there, *here)
+    assert result.is_cuda
+    torch.testing.assert_close(result.cpu(), data.standardise(images, *here))
+
+
 @pytest.mark.parametrize("per_pixel", [False, True])
 def test_standardise_agrees_with_numpy_and_leaves_the_images(images, per_pixel):
     mean, std = data.channel_statistics(images)
