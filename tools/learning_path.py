@@ -18,7 +18,7 @@ PARTS = {
         ("04_basic_block", "4 BasicBlock", ["When the", "shape changes"]),
         ("05_bottleneck", "5 Bottleneck", ["Deeper at the", "same cost"]),
         ("06_make_layer", "6 _make_layer", ["One function", "for every stage"]),
-        ("07_resnet", "7 ResNet-34, 50", ["Equal to", "torchvision's"]),
+        ("07_resnet34_50", "7 ResNet-34, 50", ["Equal to", "torchvision's"]),
     ],
     "Train it": [
         ("08_training_on_a_gpu", "8 Training on a GPU", ["Well, fast, and nothing lost"]),
