@@ -1,4 +1,4 @@
-"""Compare a reader's module with a reference: shapes, then values in both modes, then gradients, with one set of weights.
+"""Compare a reader's module with a reference: shapes, values in both modes, gradients, all with one set of weights.
 
 The weights are the reference's, drawn at random (a new BatchNorm's scale of 1 and shift of 0 would hide half of all
 mistakes) and copied into the answer. Names do not matter: tensors are matched by shape, in the order in which layers
