@@ -148,7 +148,9 @@ def _without(shapes: list, others: list) -> list:
 
 
 def _registration_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
-    return [tensor for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")]
+    """Parameters first, then buffers, as a module written without layers has them."""
+    buffers = [tensor for name, tensor in module.named_buffers() if not name.endswith("num_batches_tracked")]
+    return [*module.parameters(), *buffers]
 
 
 def _call_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
@@ -171,12 +173,13 @@ def _call_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
 
 
 def _copy_weights(source: nn.Module, target: nn.Module, inputs: Tensor, orders: tuple[Callable, Callable]) -> None:
-    """Copy each tensor of the source to the next one of the same shape in the target."""
+    """Copy each parameter of the source to the target's next one of that shape, and so each buffer."""
     free = orders[1](target, inputs)
     with torch.no_grad():
         for tensor in orders[0](source, inputs):
+            kind = isinstance(tensor, nn.Parameter), _core(tensor.shape)
             for place, candidate in enumerate(free):
-                if _core(candidate.shape) == _core(tensor.shape):
+                if (isinstance(candidate, nn.Parameter), _core(candidate.shape)) == kind:
                     candidate.copy_(tensor.reshape(candidate.shape))
                     free.pop(place)
                     break

@@ -1,0 +1,117 @@
+"""The comparison accepts a right module however it is written, and names what is wrong with a wrong one."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from resnet_edu.blocks import BasicBlock
+from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
+from resnet_edu.checks.verdict import Wrong
+
+
+class OtherNames(nn.Module):
+    """A right BasicBlock(4, 4) with other names, registered in reverse, the sum the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+        self.first = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+
+    def forward(self, x):
+        return F.relu(x + self.second(self.first(x)))
+
+
+class Functional(nn.Module):
+    """A right one from bare parameters and buffers: it calls no layer, so only the order of registration is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for i in (1, 2):
+            self.register_parameter(f"w{i}", nn.Parameter(torch.randn(4, 4, 3, 3)))
+            self.register_parameter(f"g{i}", nn.Parameter(torch.ones(4)))
+            self.register_parameter(f"b{i}", nn.Parameter(torch.zeros(4)))
+            self.register_buffer(f"m{i}", torch.zeros(4))
+            self.register_buffer(f"v{i}", torch.ones(4))
+
+    def part(self, x, i):
+        get = lambda letter: getattr(self, f"{letter}{i}")  # noqa: E731
+        x = F.conv2d(x, get("w"), padding=1)
+        return F.batch_norm(x, get("m"), get("v"), get("g"), get("b"), training=self.training)
+
+    def forward(self, x):
+        return F.relu(self.part(F.relu(self.part(x, 1)), 2) + x)
+
+
+class InPlace(OtherNames):
+    def forward(self, x):
+        x += self.second(self.first(x))
+        return F.relu(x)
+
+
+class NoLastReLU(OtherNames):
+    def forward(self, x):
+        return x + self.second(self.first(x))
+
+
+class Detached(OtherNames):
+    def forward(self, x):
+        return F.relu(x.detach() + self.second(self.first(x.detach())))
+
+
+class HalfDetached(OtherNames):
+    def forward(self, x):
+        return F.relu(x + self.second(self.first(x.detach())))
+
+
+class FrozenNorm(OtherNames):
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.first[1].eval()
+        return self
+
+
+def compare(answer: nn.Module) -> None:
+    torch.manual_seed(0)
+    reference = BasicBlock(4, 4)
+    slips = [(lambda r, x: r.bn2(r.conv2(r.relu(r.bn1(r.conv1(x))))) + x, "No ReLU follows the addition.")]
+    expect_same_parameters("the block", answer, reference, {})
+    expect_same_function("the block", answer, reference, torch.randn(2, 4, 5, 5), slips=slips, otherwise="Look again.")
+
+
+@pytest.mark.parametrize("right", [lambda: BasicBlock(4, 4), OtherNames, Functional])
+def test_right_modules_pass(right) -> None:
+    compare(right())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (NoLastReLU, "No ReLU follows the addition"),
+        (InPlace, "writes into its input|in-place"),
+        (Detached, "detach"),
+        (HalfDetached, "gradient of the block at its input.*detach"),
+        (FrozenNorm, "In training mode the output.*Look again"),
+    ],
+)
+def test_wrong_modules_are_named(wrong, said: str) -> None:
+    with pytest.raises((Wrong, RuntimeError), match=said):
+        compare(wrong())
+
+
+def test_missing_and_surplus_parameters_are_named() -> None:
+    reference = BasicBlock(4, 4)
+    biased = BasicBlock(4, 4)
+    biased.conv1.bias = nn.Parameter(torch.zeros(4))
+    with pytest.raises(Wrong, match=r"too many, of shape \[\(4,\)\].*No bias"):
+        expect_same_parameters("the block", biased, reference, {4: "No bias."})
+    without = BasicBlock(4, 4)
+    without.bn2 = nn.Identity()
+    with pytest.raises(Wrong, match=r"lacks parameters of shape \[\(4,\), \(4,\)\]"):
+        expect_same_parameters("the block", without, reference, {})
+
+
+@pytest.mark.parametrize(("met", "said"), [(BasicBlock, "is the class BasicBlock"), (3, "but it is int")])
+def test_what_is_no_module_is_refused(met, said: str) -> None:
+    with pytest.raises(Wrong, match=said):
+        expect_module("The answer", met)
