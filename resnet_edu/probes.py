@@ -130,7 +130,7 @@ def weight_gradient_norm(
 def layer_responses(model: nn.Module, images: Tensor, *, training: bool = False) -> dict[str, float]:
     """Return the standard deviation of each 3x3 layer's response: after its BN, before ReLU or addition.
 
-    A BN counts when the convolution that ran just before it has a 3x3 kernel, so projections do not.
+    A BN counts when what it receives is the output of a 3x3 convolution, so a projection's BN does not.
 
     Args:
         model: maps images to logits, with a BN after each 3x3 convolution.
@@ -138,7 +138,7 @@ def layer_responses(model: nn.Module, images: Tensor, *, training: bool = False)
         training: use the batch's statistics in BN, in place of the running ones.
 
     Raises:
-        ValueError: no BN follows a 3x3 convolution.
+        ValueError: no BN receives the output of a 3x3 convolution.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1), nn.ReLU())
@@ -149,16 +149,14 @@ def layer_responses(model: nn.Module, images: Tensor, *, training: bool = False)
 
     He et al. 2015, Figure 7. Used in chapters 3, 9 and 10.
     """
-    found, kernel = {}, None
+    found, convolved = {}, None
 
     def see(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        nonlocal kernel
-        if isinstance(module, nn.BatchNorm2d):
-            if kernel == (3, 3):
-                found[name] = output.std(correction=0).item()
-            kernel = None
-        else:
-            kernel = module.kernel_size
+        nonlocal convolved
+        if isinstance(module, nn.Conv2d):
+            convolved = output if module.kernel_size == (3, 3) else None
+        elif inputs[0] is convolved:
+            found[name] = output.std(correction=0).item()
 
     with _undisturbed(model, training), _seen(model, (nn.Conv2d, nn.BatchNorm2d), see), torch.no_grad():
         model(images)

@@ -223,6 +223,25 @@ def test_layer_responses_leave_out_projections():
     assert probes.layer_responses(model, IMAGES, training=True)["layer2.0.bn2"] == pytest.approx(0.25, rel=1e-2)
 
 
+def test_layer_responses_count_only_a_bn_right_behind_its_convolution():
+    class After(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn1, self.bn2 = nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1), nn.BatchNorm2d(1)
+
+        def forward(self, x):
+            return self.bn2(x + self.bn1(self.conv(x)))  # bn2 sees a sum, as in a pre-activation unit
+
+    assert list(probes.layer_responses(After(), IMAGES)) == ["bn1"]
+
+
+def test_a_shared_layer_is_one_weight_and_two_outputs():
+    shared = nn.Conv2d(1, 1, 3, padding=1)
+    model = nn.Sequential(shared, nn.Tanh(), shared, nn.Flatten())
+    assert list(probes.activation_std(model, IMAGES)) == ["0", "0:2"]
+    assert list(probes.weight_gradient_norm(model, IMAGES, LABELS)) == ["0"]
+
+
 def test_a_unit_whose_last_bn_is_zero_is_the_identity(model):
     nn.init.zeros_(model.layer1[1].bn2.weight)
     corrections, changes = probes.distance_from_identity(model, IMAGES)
@@ -243,6 +262,25 @@ def test_distance_by_hand():
     assert probes.distance_from_identity(nn.Sequential(unit), x) == ({"0": 0.5}, {"0": 0.5})
     unit.conv2.weight.mul_(6)  # F(x) = -3x, and the ReLU stops y at 0
     assert probes.distance_from_identity(nn.Sequential(unit), x) == ({"0": 3.0}, {"0": 1.0})
+
+
+def test_distance_is_the_mean_over_images_and_safe_from_addition_in_place():
+    class InPlace(nn.Module):  # as torchvision writes it
+        downsample = None
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 1)
+            nn.init.zeros_(self.conv.weight)
+            nn.init.constant_(self.conv.bias, 6)
+
+        def forward(self, x):
+            out = self.conv(x)
+            out += x
+            return out
+
+    x = torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1)  # F(x) = 6 for both: ratios 3 and 2
+    assert probes.distance_from_identity(nn.Sequential(InPlace()), x) == ({"0": 2.5}, {"0": 2.5})
 
 
 def test_units_that_do_not_add_do_not_count():
