@@ -15,7 +15,10 @@ ADDRESS = "https://example.org/reader/their-book"
 def stored(path: Path, *sources: str) -> Path:
     setup = new_code_cell(setup_cell.text(ADDRESS) + "\n# an old version", metadata={"tags": ["setup"]})
     cells = [setup, *(new_code_cell(source, metadata={"scrolled": True}) for source in sources)]
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": "my-env"}, "widgets": {}}), path)
+    nbformat.write(
+        new_notebook(cells=cells, metadata={"kernelspec": {"name": "my-env", "display_name": "Mine"}, "widgets": {}}),
+        path,
+    )
     return path
 
 
