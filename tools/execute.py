@@ -33,6 +33,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             known = setup_cell.address_in(cell.source) if "REPOSITORY" in cell.source else ""
             cell.source = setup_cell.text(known)
             cell.metadata.tags = [setup_cell.TAG, "hide-input"]  # folded in the book, open in Colab
+            cell.metadata.mystnb = {"code_prompt_show": "Setup, for Colab", "code_prompt_hide": "Setup, for Colab"}
 
 
 def execute(path: Path) -> float:

@@ -12,7 +12,7 @@ import sys
 REPOSITORY = "ADDRESS"  # written by `make repository URL=...`
 if "google.colab" in sys.modules:
     if not REPOSITORY:
-        sys.exit("This copy of the book does not know its own address. Run `make repository URL=...` in it, once.")
+        sys.exit("This copy does not know its address: run `make repository URL=...`.")
     %pip install --quiet "resnet_edu @ git+{REPOSITORY}"'''
 
 

@@ -1,8 +1,9 @@
 """Repository links and Colab buttons, from the environment of the build.
 
-GitHub Actions sets GITHUB_REPOSITORY ("owner/name"); by hand: ``GITHUB_REPOSITORY=owner/name make book``. The links
-appear only where every notebook's setup cell carries the same address (``make repository URL=...`` writes it there),
-so that a Colab button never opens a notebook that would install somebody else's package.
+GitHub Actions sets GITHUB_REPOSITORY ("owner/name"); by hand:
+``GITHUB_REPOSITORY=owner/name make book``. The links appear only where every notebook's
+setup cell carries the same address (``make repository URL=...`` writes it there), so
+that a Colab button never opens a notebook that would install somebody else's package.
 """
 
 import json
@@ -38,7 +39,10 @@ def add_links(app: Sphinx, config: Config) -> None:
     url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
     addresses = _addresses(Path(app.confdir))
     if addresses != {url}:
-        carried = ", ".join(sorted(address or "no address" for address in addresses)) or "no address"
+        carried = (
+            ", ".join(sorted(address or "no address" for address in addresses))
+            or "no address"
+        )
         logger.info(
             "fork_links: no links, for this build is of %s and the setup cells carry %s. "
             "`make repository URL=%s` brings them together.",
@@ -52,7 +56,10 @@ def add_links(app: Sphinx, config: Config) -> None:
         "repository_branch": os.environ.get("GITHUB_REF_NAME", "main"),
         "use_repository_button": True,
         "use_issues_button": True,
-        "launch_buttons": {"colab_url": "https://colab.research.google.com", "notebook_interface": "classic"},
+        "launch_buttons": {
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "classic",
+        },
     }
 
 

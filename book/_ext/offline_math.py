@@ -1,7 +1,8 @@
 """MathJax served from the site itself, so that formulas render without a network.
 
-The PyPI package sphinx-mathjax-offline carries the files; as a Sphinx extension it would copy all 24 MB of them into
-the site. A page needs one script and its fonts, 1.6 MB, and this copies only those.
+The PyPI package sphinx-mathjax-offline carries the files; as a Sphinx extension it
+would copy all 24 MB of them into the site. A page needs one script and its fonts, 1.6
+MB, and this copies only those.
 """
 
 from importlib.util import find_spec
@@ -22,7 +23,9 @@ def point_to_copy(app: Sphinx, config: Config) -> None:
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
-    package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    package = (
+        Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    )
     site = Path(app.outdir) / "_static" / "mathjax"
     site.mkdir(parents=True, exist_ok=True)
     copy2(package / SCRIPT, site / SCRIPT)
