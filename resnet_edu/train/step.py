@@ -37,7 +37,7 @@ def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tenso
 def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 512) -> tuple[float, float]:
     """Return the mean loss (nats) and the error (percent) of a network in evaluation mode.
 
-    The network's training or evaluation mode is put back afterwards, as is everything else.
+    The network's mode, training or evaluation, is put back afterwards, for all its parts alike.
 
     Args:
         model: maps (N, C, H, W) images to (N, classes) logits.
@@ -56,7 +56,8 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int =
     was_training = model.training
     model.eval()
     loss, wrong = 0.0, 0
-    for some_images, some_labels in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+    batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    for some_images, some_labels in batches:
         logits = model(some_images)
         loss += F.cross_entropy(logits, some_labels, reduction="sum").item()
         wrong += (logits.argmax(dim=1) != some_labels).sum().item()
