@@ -295,6 +295,8 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
         # not from scratch, not a module
         ("self.eps, self.momentum = eps, momentum",
          "self.eps, self.momentum, self.inner = eps, momentum, nn.BatchNorm2d(channels)", "PyTorch's own"),
+        ("if self.training:\n", "if self.training:\n            return F.batch_norm(x, None, None, training=True)\n",
+         "PyTorch's own"),
         ("def forward", "def foward", "forward"),
         ("super().__init__()", "pass", "AttributeError in your line"),
     ],
