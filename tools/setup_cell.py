@@ -13,7 +13,7 @@ REPOSITORY = "ADDRESS"  # written by `make repository URL=...`
 if "google.colab" in sys.modules:
     if not REPOSITORY:
         sys.exit("This copy does not know its address: run `make repository URL=...`.")
-    %pip install --quiet "resnet_edu @ git+{REPOSITORY}"'''
+    %pip install --quiet git+{REPOSITORY}'''
 
 
 def notebooks(root: Path = Path(__file__).parent.parent) -> list[Path]:

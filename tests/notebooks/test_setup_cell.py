@@ -36,7 +36,7 @@ def test_it_does_nothing_outside_colab(shell: InteractiveShell, address: str, ca
 @pytest.mark.usefixtures("in_colab")
 def test_in_colab_it_installs_from_its_own_repository(shell: InteractiveShell) -> None:
     assert shell.run_cell(setup_cell.text(ADDRESS)).success
-    assert shell.asked == [f'install --quiet "resnet_edu @ git+{ADDRESS}"']
+    assert shell.asked == [f"install --quiet git+{ADDRESS}"]
 
 
 @pytest.mark.usefixtures("in_colab")
