@@ -12,7 +12,7 @@ without BN, and with circular padding: is it BN, or zeros that enter small maps?
 import statistics
 
 import torch
-from digits_curves import WIDTHS, arguments, claim, curve, digits, final, make
+from digits_curves import WIDTHS, arguments, claim, curve, digits, final, make, seeds_of
 from torch import nn
 
 from resnet_edu.probes import circular_padding
@@ -26,7 +26,7 @@ def rates(options, splits) -> list[dict]:
     """Return the curves of plain 8, 20 and 56 at five learning rates."""
     return [
         {"net": "plain", "depth": depth, "lr": lr, "seed": seed} | row
-        for seed in range(options.seeds)
+        for seed in seeds_of(options)
         for depth in (8, 20, 56)
         for lr in LEARNING_RATES
         for row in curve(make("plain", depth, seed), splits, every=50, lr=lr, seed=seed)
@@ -37,7 +37,7 @@ def longer(options, splits) -> list[dict]:
     """Return the curves of plain 8, 20, 56 and residual 56 over six times the iterations of the live runs."""
     return [
         {"net": net, "depth": depth, "lr": 0.02, "seed": seed} | row
-        for seed in range(options.seeds)
+        for seed in seeds_of(options)
         for net, depth in (("plain", 8), ("plain", 20), ("plain", 56), ("residual", 56))
         for row in curve(
             make(net, depth, seed), splits, every=50, iterations=LONGER, drops=(LONGER * 7 // 10,), seed=seed
@@ -48,7 +48,7 @@ def longer(options, splits) -> list[dict]:
 def variants(options, splits) -> list[dict]:
     """Return the curves of all six networks with circular padding, without BN, and with both changes."""
     rows = []
-    for seed in range(options.seeds):
+    for seed in seeds_of(options):
         for norm, padding in (("batch", "circular"), ("none", "zeros"), ("none", "circular")):
             for net in ("plain", "residual"):
                 for depth in (8, 20, 56):
@@ -68,7 +68,7 @@ def main() -> None:
     splits, checksums = digits()
     recording = record.Recording(
         options.out,
-        seeds=range(options.seeds),
+        seeds=seeds_of(options),
         data=checksums,
         notes={"control": options.control, "widths": WIDTHS, "evaluated_every": 50},
         overwrite=options.overwrite,

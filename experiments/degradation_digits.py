@@ -8,7 +8,7 @@ About a minute a seed on one thread. The recipe is the default of `resnet_edu.tr
 import statistics
 
 import torch
-from digits_curves import WIDTHS, arguments, claim, curve, digits, final, make
+from digits_curves import WIDTHS, arguments, claim, curve, digits, final, make, seeds_of
 
 from resnet_edu.train import record
 
@@ -21,7 +21,7 @@ def main() -> None:
     options = arguments(__doc__, seeds=10).parse_args()
     torch.set_num_threads(1)
     splits, checksums = digits()
-    seeds = range(options.seeds)
+    seeds = seeds_of(options)
     notes = {"recipe": "defaults of resnet_edu.train.step.fit", "widths": WIDTHS, "evaluated_every": EVERY}
     recording = record.Recording(options.out, seeds=seeds, data=checksums, notes=notes, overwrite=options.overwrite)
     rows = []

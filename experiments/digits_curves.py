@@ -70,10 +70,16 @@ def curve(model: nn.Module, splits: tuple[Tensor, Tensor, Tensor, Tensor], every
 def arguments(description: str, seeds: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every experiment has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=seeds, help="how many seeds, from 0 (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many seeds (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default: %(default)s)")
     parser.add_argument("--out", required=True, help="the CSV to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the result if it exists")
     return parser
+
+
+def seeds_of(options: argparse.Namespace) -> range:
+    """Return the seeds that the options ask for."""
+    return range(options.first_seed, options.first_seed + options.seeds)
 
 
 def final(rows: list[dict], column: str, **which) -> list[float]:

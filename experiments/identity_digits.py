@@ -10,7 +10,7 @@ set as one batch in BN. About 20 seconds a seed on one thread.
 import statistics
 
 import torch
-from digits_curves import WIDTHS, arguments, claim, digits, make
+from digits_curves import WIDTHS, arguments, claim, digits, make, seeds_of
 
 from resnet_edu import probes
 from resnet_edu.train import record
@@ -24,7 +24,7 @@ def main() -> None:
     options = arguments(__doc__, seeds=10).parse_args()
     torch.set_num_threads(1)
     splits, checksums = digits()
-    seeds = range(options.seeds)
+    seeds = seeds_of(options)
     recording = record.Recording(
         options.out, seeds=seeds, data=checksums, notes={"widths": WIDTHS}, overwrite=options.overwrite
     )

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator
 
 import torch
-from digits_curves import WIDTHS, arguments, claim, digits, make
+from digits_curves import WIDTHS, arguments, claim, digits, make, seeds_of
 from torch import nn
 
 from resnet_edu import probes
@@ -45,11 +45,15 @@ def main() -> None:
     splits, checksums = digits()
     notes = {"batch": "the first 256 training images", "widths": WIDTHS, "trained_seeds": options.trained}
     recording = record.Recording(
-        options.out, seeds=range(options.seeds), data=checksums, notes=notes, overwrite=options.overwrite
+        options.out,
+        seeds=seeds_of(options),
+        data=checksums,
+        notes=notes,
+        overwrite=options.overwrite,
     )
     images, labels = splits[0][:256], splits[1][:256]
     rows: list[dict] = []
-    for seed in range(options.seeds):
+    for seed in seeds_of(options):
         for net in ("plain", "residual"):
             for depth in (8, 20, 56):
                 head = {"net": net, "depth": depth, "seed": seed}
@@ -59,7 +63,7 @@ def main() -> None:
                         state = {"norm": norm, "padding": padding, "state": "initial"}
                         padded = model if padding == "zeros" else probes.circular_padding(model)
                         rows += look(padded, head | state, images, labels)
-                if seed < options.trained:
+                if seed < options.first_seed + options.trained:
                     model = make(net, depth, seed)
                     fit(model, splits[0], splits[1], seed=seed)
                     state = {"norm": "batch", "padding": "zeros", "state": "trained"}
