@@ -111,22 +111,24 @@ class ResNet(nn.Module):
     ) -> nn.Sequential:
         """Return one stage: (N, self.inplanes, H, W) -> (N, planes * expansion, H/stride, W/stride).
 
-        Built in chapter 6.
+        With `dilate` the stage keeps the size and its later blocks dilate. Built in chapter 6.
         """
-        norm_layer, outplanes = self._norm_layer, planes * block.expansion
-        dilation = self.dilation  # the first block still sees the pixel spacing of the stage before
+        norm, outplanes = self._norm_layer, planes * block.expansion
+        width = self.groups, self.base_width
+        previous_dilation = self.dilation
         if dilate:
-            self.dilation, stride = self.dilation * stride, 1
+            self.dilation *= stride
+            stride = 1
         downsample = None
         # Option B: layer1 of ResNet-34 needs no projection, layer1 of ResNet-50 does (64 -> 256 channels)
         if stride != 1 or self.inplanes != outplanes:
-            downsample = nn.Sequential(conv1x1(self.inplanes, outplanes, stride), norm_layer(outplanes))
-        layers = []
-        for _ in range(blocks):
-            layers.append(
-                block(self.inplanes, planes, stride, downsample, self.groups, self.base_width, dilation, norm_layer)
-            )
-            self.inplanes, stride, downsample, dilation = outplanes, 1, None, self.dilation
+            downsample = nn.Sequential(conv1x1(self.inplanes, outplanes, stride), norm(outplanes))
+        # The first block reads the map that comes in, as ever; those behind it meet a map that was not thinned out
+        first = block(self.inplanes, planes, stride, downsample, *width, previous_dilation, norm)
+        self.inplanes = outplanes
+        layers = [first]
+        for _ in range(1, blocks):
+            layers.append(block(self.inplanes, planes, 1, None, *width, self.dilation, norm))
         return nn.Sequential(*layers)
 
     def _init_weights(self, zero_init_residual: bool) -> None:
