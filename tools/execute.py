@@ -20,7 +20,7 @@ METADATA = {
 }
 
 
-def normalise(notebook: nbformat.NotebookNode) -> None:
+def normalise(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Bring metadata and the setup cell to the book's one form; the repository's address is kept."""
     for key in set(notebook.metadata) - {"myst", "mystnb"}:
         del notebook.metadata[key]
@@ -31,7 +31,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(noise, None)
         if setup_cell.TAG in cell.metadata.get("tags", []):
             known = setup_cell.address_in(cell.source) if "REPOSITORY" in cell.source else ""
-            cell.source = setup_cell.text(known)
+            cell.source = setup_cell.text(known, setup_cell.folder_of(path))
             cell.metadata.tags = [setup_cell.TAG, "hide-input"]  # folded in the book, open in Colab
             cell.metadata.mystnb = {"code_prompt_show": "Setup, for Colab", "code_prompt_hide": "Setup, for Colab"}
 
@@ -39,7 +39,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
 def execute(path: Path) -> float:
     """Execute one notebook in its own folder, write it, and return the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
-    normalise(notebook)
+    normalise(notebook, path)
     started = time.perf_counter()
     client = NotebookClient(
         notebook,
@@ -50,7 +50,7 @@ def execute(path: Path) -> float:
     )
     client.execute()
     seconds = time.perf_counter() - started
-    normalise(notebook)
+    normalise(notebook, path)
     nbformat.validate(notebook)
     unfinished = path.with_suffix(".ipynb.tmp")
     nbformat.write(notebook, unfinished)

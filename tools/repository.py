@@ -33,7 +33,7 @@ def write(address: str, root: Path = ROOT) -> list[Path]:
         before = nbformat.writes(notebook)
         for cell in notebook.cells:
             if setup_cell.TAG in cell.metadata.get("tags", []):
-                cell.source = setup_cell.text(address)
+                cell.source = setup_cell.text(address, setup_cell.folder_of(path))
         if nbformat.writes(notebook) != before:
             nbformat.write(notebook, path)
             changed.append(path)

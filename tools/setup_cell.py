@@ -1,29 +1,40 @@
-"""The setup cell, the same in every notebook, and the repository's address that it carries."""
+"""The setup cell, the same in every notebook of a folder, and the repository's address that it carries."""
 
 import re
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 TAG = "setup"
 _ADDRESS = re.compile(r'^REPOSITORY = "([^"]*)"', re.MULTILINE)
-_CELL = '''\
-# In Colab this cell installs the book's package. On your own machine it does nothing.
+_CELL = """\
+# In Colab this cell fetches the book and installs its package; elsewhere it does nothing.
 import sys
+from pathlib import Path
 
 REPOSITORY = "ADDRESS"  # written by `make repository URL=...`
-if "google.colab" in sys.modules:
+FOLDER = "PLACE"
+if "google.colab" in sys.modules and not Path.cwd().as_posix().endswith(FOLDER):
     if not REPOSITORY:
         sys.exit("This copy does not know its address: run `make repository URL=...`.")
-    %pip install --quiet git+{REPOSITORY}'''
+    !git -C resnet_book pull -q 2> /dev/null || git clone -q --depth 1 {REPOSITORY} resnet_book
+    %pip install --quiet ./resnet_book
+    %cd -q resnet_book/{FOLDER}"""
 
 
-def notebooks(root: Path = Path(__file__).parent.parent) -> list[Path]:
+def notebooks(root: Path = ROOT) -> list[Path]:
     """Every notebook of the book, in reading order within each folder."""
     return sorted(p for p in (root / "book").rglob("*.ipynb") if not {"_build", ".ipynb_checkpoints"} & set(p.parts))
 
 
-def text(address: str = "") -> str:
-    """The setup cell's source for a repository at ``address`` (empty: not known yet)."""
-    return _CELL.replace("ADDRESS", address)
+def folder_of(path: Path) -> str:
+    """The notebook's folder as seen from the top: ``book``, ``book/solutions``, ``book/appendix``."""
+    parts = path.absolute().parent.parts
+    return "/".join(parts[parts.index("book") :]) if "book" in parts else "book"
+
+
+def text(address: str = "", folder: str = "book") -> str:
+    """The setup cell's source, in a folder of a repository at ``address`` (empty: not known yet)."""
+    return _CELL.replace("ADDRESS", address).replace("PLACE", folder)
 
 
 def address_in(source: str) -> str:

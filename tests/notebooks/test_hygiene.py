@@ -58,8 +58,8 @@ def assigned_and_asserted(text: str) -> tuple[set[str], set[str]]:
     return assigned, asserted
 
 
-def problems(notebook: dict) -> list[str]:
-    """Every breach of the form, as a sentence each."""
+def problems(notebook: dict, folder: str = "book") -> list[str]:
+    """Every breach of the form, as a sentence each; the folder stands in the setup cell."""
     found = []
     cells = code_cells(notebook)
     if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
@@ -68,7 +68,7 @@ def problems(notebook: dict) -> list[str]:
         found.append("execution counts must be 1..n: run `make notebooks`")
     if not cells or setup_cell.TAG not in tags(cells[0]):
         found.append("the first code cell must be the setup cell")
-    elif source(cells[0]) != setup_cell.text(setup_cell.address_in(source(cells[0]))):
+    elif source(cells[0]) != setup_cell.text(setup_cell.address_in(source(cells[0])), folder):
         found.append("the setup cell differs from tools/setup_cell.py: run `make notebooks`")
     for number, cell in enumerate(cells, start=1):
         found += [f"code cell {number}: {problem}" for problem in cell_problems(cell)]
@@ -107,7 +107,7 @@ def cell_problems(cell: dict) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_notebook_has_the_form(path: Path) -> None:
     assert path.stat().st_size <= MAX_BYTES, f"{path.stat().st_size} bytes: smaller figures, please"
-    found = problems(json.loads(path.read_text(encoding="utf-8")))
+    found = problems(json.loads(path.read_text(encoding="utf-8")), setup_cell.folder_of(path))
     assert not found, "\n".join(found)
 
 

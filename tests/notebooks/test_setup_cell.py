@@ -2,6 +2,7 @@
 
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import setup_cell
@@ -12,10 +13,12 @@ ADDRESS = "https://example.org/reader/their-book"
 
 @pytest.fixture
 def shell() -> InteractiveShell:
-    """An IPython of its own whose %pip only writes down what it was asked."""
+    """An IPython of its own that only writes down what !, %pip and %cd were asked."""
     shell = InteractiveShell()
     shell.asked = []
-    shell.register_magic_function(shell.asked.append, magic_name="pip")
+    shell.system = lambda command: shell.asked.append("!" + shell.var_expand(command, depth=0))
+    shell.register_magic_function(lambda line: shell.asked.append("%pip " + line), magic_name="pip")
+    shell.register_magic_function(lambda line: shell.asked.append("%cd " + line), magic_name="cd")
     yield shell
     shell.history_manager.end_session()
 
@@ -34,9 +37,28 @@ def test_it_does_nothing_outside_colab(shell: InteractiveShell, address: str, ca
 
 
 @pytest.mark.usefixtures("in_colab")
-def test_in_colab_it_installs_from_its_own_repository(shell: InteractiveShell) -> None:
+@pytest.mark.parametrize("folder", ["book", "book/solutions"])
+def test_in_colab_it_fetches_installs_and_goes_to_its_folder(shell: InteractiveShell, folder: str) -> None:
+    assert shell.run_cell(setup_cell.text(ADDRESS, folder)).success
+    fetch, install, go = shell.asked
+    assert fetch.startswith("!git") and f"git clone -q --depth 1 {ADDRESS} resnet_book" in fetch
+    assert install == "%pip install --quiet ./resnet_book"
+    assert go == f"%cd -q resnet_book/{folder}"
+
+
+@pytest.mark.usefixtures("in_colab")
+def test_run_twice_in_colab_it_does_nothing_more(shell: InteractiveShell, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "resnet_book" / "book").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "resnet_book" / "book")
     assert shell.run_cell(setup_cell.text(ADDRESS)).success
-    assert shell.asked == [f"install --quiet git+{ADDRESS}"]
+    assert shell.asked == []
+
+
+@pytest.mark.parametrize("name", ["01_plain_stack", "solutions/01_plain_stack"])
+def test_the_folder_is_the_notebooks(name: str) -> None:
+    path = setup_cell.ROOT / "book" / f"{name}.ipynb"
+    assert path.is_file()
+    assert setup_cell.folder_of(path) == f"book/{name}".rsplit("/", maxsplit=1)[0]
 
 
 @pytest.mark.usefixtures("in_colab")
