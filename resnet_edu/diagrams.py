@@ -48,7 +48,7 @@ def record(block: nn.Module, shape: tuple[int, ...]) -> fx.GraphModule:
         ['x', 'conv1', 'bn1', 'relu', 'conv2', 'bn2', 'relu_1', 'output']
     """
     copy = deepcopy(block).eval()
-    recorded = fx.GraphModule(copy, _Leaves().trace(copy))
+    recorded = fx.GraphModule(copy, _Leaves(autowrap_functions=(add_shortcut,)).trace(copy))
     with torch.no_grad():
         ShapeProp(recorded).propagate(torch.zeros(shape))
     return recorded

@@ -16,7 +16,7 @@ FOLDER = "PLACE"
 if "google.colab" in sys.modules and not Path.cwd().as_posix().endswith(FOLDER):
     if not REPOSITORY:
         sys.exit("This copy does not know its address: run `make repository URL=...`.")
-    !git -C resnet_book pull -q 2> /dev/null || git clone -q --depth 1 {REPOSITORY} resnet_book
+    !test -d resnet_book || git clone -q --depth 1 {REPOSITORY} resnet_book
     %pip install --quiet ./resnet_book
     %cd -q resnet_book/{FOLDER}"""
 

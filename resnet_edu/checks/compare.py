@@ -1,17 +1,19 @@
 """Compare a reader's module with a reference: shapes, values in both modes, gradients, all with one set of weights.
 
 The weights are the reference's, drawn at random (a new BatchNorm's scale of 1 and shift of 0 would hide half of all
-mistakes) and copied into the answer. Names do not matter: tensors are matched by shape, in the order in which layers
-are called, and if that does not fit, in the order in which they are registered.
+mistakes) and copied into the answer. Names do not matter: layers are matched by shape, in the order in which they are
+called or in any other that makes both compute the same.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, permutations, product
 
 import torch
 from torch import Tensor, nn
 
 from resnet_edu.checks.verdict import Wrong, expect_close
 
+MOST_ORDERS = 500  # of layers with the same shapes, tried before an answer is called wrong
 Slips = Iterable[tuple[Callable[[nn.Module, Tensor], Tensor], str]]
 
 
@@ -92,12 +94,12 @@ def expect_same_function(
     """
     randomise(expected)
     original = inputs.clone()
-    for orders in ((_call_order, _call_order), (_registration_order, _registration_order)):
-        _copy_weights(expected, met, inputs, orders)
+    for copy_weights in _ways_to_copy(expected, met, inputs):
+        copy_weights()
         if torch.equal(inputs, original) and _agree(met, expected, inputs):
             break
     else:
-        _copy_weights(expected, met, inputs, (_call_order, _call_order))
+        next(_ways_to_copy(expected, met, inputs))()
     for mode in ("evaluation", "training"):
         results = [module.train(mode == "training")(inputs.clone()) for module in (met, expected)]
         wrong = [(mistake(expected.train(mode == "training"), inputs), hint) for mistake, hint in slips]
@@ -147,18 +149,33 @@ def _without(shapes: list, others: list) -> list:
     return [shape for shape in shapes if not (shape in rest and not rest.remove(shape))]
 
 
-def _registration_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
+def _ways_to_copy(source: nn.Module, target: nn.Module, inputs: Tensor) -> Iterator[Callable[[], None]]:
+    """Ways to give the target the source's weights: as called, with like layers swapped, and as listed.
+
+    Layers of the same shapes may stand for each other: an answer may call its shortcut before its branch.
+    """
+    ours, theirs = _layers(source, inputs), _layers(target, inputs)
+    kinds = [tuple(_kind(tensor) for tensor in layer) for layer in ours]
+    like = {kind: [layer for layer in theirs if tuple(map(_kind, layer)) == kind] for kind in kinds}
+    if all(len(like[kind]) == kinds.count(kind) for kind in like):
+        for orders in islice(product(*(permutations(layers) for layers in like.values())), MOST_ORDERS):
+            queues = {kind: iter(order) for kind, order in zip(like, orders, strict=True)}
+            chosen = [next(queues[kind]) for kind in kinds]
+            yield lambda chosen=chosen: _fill(zip(chain(*ours), chain(*chosen), strict=True))
+    yield lambda: _fill(_matched(_listed(source), _listed(target)))
+
+
+def _listed(module: nn.Module) -> list[Tensor]:
     """Parameters first, then buffers, as a module written without layers has them."""
     buffers = [tensor for name, tensor in module.named_buffers() if not name.endswith("num_batches_tracked")]
     return [*module.parameters(), *buffers]
 
 
-def _call_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
-    """The tensors of the layers in the order in which forward calls them, then those of layers it never calls."""
+def _layers(module: nn.Module, inputs: Tensor) -> list[list[Tensor]]:
+    """The tensors of each layer that has some, in the order in which forward calls them."""
     called: list[nn.Module] = []
-    hooks = [
-        m.register_forward_hook(lambda m, _, __: called.append(m)) for m in module.modules() if not list(m.children())
-    ]
+    leaves = [m for m in module.modules() if not list(m.children())]
+    hooks = [leaf.register_forward_hook(lambda m, _, __: called.append(m)) for leaf in leaves]
     was_training = module.training
     try:
         with torch.no_grad():
@@ -167,19 +184,25 @@ def _call_order(module: nn.Module, inputs: Tensor) -> list[Tensor]:
         for hook in hooks:
             hook.remove()
         module.train(was_training)
-    tensors = [t for layer in dict.fromkeys(called) for t in _registration_order(layer, inputs)]
-    known = {t.data_ptr() for t in tensors}
-    return tensors + [t for t in _registration_order(module, inputs) if t.data_ptr() not in known]
+    return [tensors for layer in dict.fromkeys([*called, *leaves]) if (tensors := _listed(layer))]
 
 
-def _copy_weights(source: nn.Module, target: nn.Module, inputs: Tensor, orders: tuple[Callable, Callable]) -> None:
-    """Copy each parameter of the source to the target's next one of that shape, and so each buffer."""
-    free = orders[1](target, inputs)
+def _kind(tensor: Tensor) -> tuple:
+    return isinstance(tensor, nn.Parameter), _core(tensor.shape)
+
+
+def _matched(ours: list[Tensor], theirs: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Pair each tensor with the next one of its kind."""
+    pairs, free = [], list(theirs)
+    for tensor in ours:
+        for place, candidate in enumerate(free):
+            if _kind(candidate) == _kind(tensor):
+                pairs.append((tensor, free.pop(place)))
+                break
+    return pairs
+
+
+def _fill(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
     with torch.no_grad():
-        for tensor in orders[0](source, inputs):
-            kind = isinstance(tensor, nn.Parameter), _core(tensor.shape)
-            for place, candidate in enumerate(free):
-                if (isinstance(candidate, nn.Parameter), _core(candidate.shape)) == kind:
-                    candidate.copy_(tensor.reshape(candidate.shape))
-                    free.pop(place)
-                    break
+        for tensor, place in pairs:
+            place.copy_(tensor.reshape(place.shape))

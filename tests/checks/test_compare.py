@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_edu.blocks import BasicBlock
+from resnet_edu.blocks import BasicBlock, conv1x1
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
 from resnet_edu.checks.verdict import Wrong
 
@@ -41,6 +41,20 @@ class Functional(nn.Module):
 
     def forward(self, x):
         return F.relu(self.part(F.relu(self.part(x, 1)), 2) + x)
+
+
+class ShortcutFirst(nn.Module):
+    """A right BasicBlock(4, 8, stride=2) that makes and calls its projection before its branch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shortcut = nn.Sequential(nn.Conv2d(4, 8, 1, 2, bias=False), nn.BatchNorm2d(8))
+        self.first = nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+
+    def forward(self, x):
+        x = self.shortcut(x) + self.second(self.first(x))
+        return F.relu(x)
 
 
 class InPlace(OtherNames):
@@ -82,6 +96,11 @@ def compare(answer: nn.Module) -> None:
 @pytest.mark.parametrize("right", [lambda: BasicBlock(4, 4), OtherNames, Functional])
 def test_right_modules_pass(right) -> None:
     compare(right())
+
+
+def test_a_block_that_calls_its_shortcut_first_passes() -> None:
+    reference = BasicBlock(4, 8, 2, nn.Sequential(conv1x1(4, 8, 2), nn.BatchNorm2d(8)))
+    expect_same_function("the block", ShortcutFirst(), reference, torch.randn(2, 4, 5, 5), otherwise="Look again.")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_it_does_nothing_outside_colab(shell: InteractiveShell, address: str, ca
 def test_in_colab_it_fetches_installs_and_goes_to_its_folder(shell: InteractiveShell, folder: str) -> None:
     assert shell.run_cell(setup_cell.text(ADDRESS, folder)).success
     fetch, install, go = shell.asked
-    assert fetch.startswith("!git") and f"git clone -q --depth 1 {ADDRESS} resnet_book" in fetch
+    assert fetch.startswith("!test -d resnet_book || ") and f"git clone -q --depth 1 {ADDRESS} resnet_book" in fetch
     assert install == "%pip install --quiet ./resnet_book"
     assert go == f"%cd -q resnet_book/{folder}"
 
