@@ -17,7 +17,7 @@ PROMISED = [
     "+1 guarantees",
     "N(0, 1)",
     "He initialisation",
-    "dilation",
+    "size under dilation",
     "4x the input's channels",
     "128-256-512-512",
     "the CIFAR ResNet",
