@@ -47,6 +47,8 @@ def test_1_1_knows_the_stub(verdict, earns) -> None:
         ("conv1", (4, 16, 25.0, 21.0), "tuple of integers"),
         ("conv1", None, "tuple of integers"),
         ("pool", (4, 1, 13, 11), "loses no channel"),
+        ("pool", (4, 16, 12, 10), "first position counts"),
+        ("pool", (4, 16, 12, 10), "Or: The padding is missing"),
         ("conv2", (4, 32, 15, 13), "spans d(k - 1) + 1"),
         ("conv2", (4, 32, 9, 7), "padding is missing"),
         ("conv2", (4, 32, 11, 9), "both sides"),
@@ -55,6 +57,8 @@ def test_1_1_knows_the_stub(verdict, earns) -> None:
         ("average", (4, 32, 6, 5), "size that comes OUT"),
         ("flat", (4, 32, 1, 1), "two dimensions are left"),
         ("flat", (128,), "two dimensions are left"),
+        ("flat", (4, 960), "the shape of `average`"),
+        ("logits", (10,), "the last number of a shape"),
         ("logits", (4, 32), "as its second argument says"),
     ],
 )
@@ -125,8 +129,16 @@ def test_1_2_knows_the_stub(verdict, earns, write, body) -> None:
         ("weights * rows * columns", "(weights + out_channels) * rows * columns", "bias is not counted"),
         ("weights * rows * columns", "(weights + bias * out_channels) * rows * columns", "bias is not counted"),
         ("weights * rows * columns", "kernel ** 2 * out_channels * rows * columns", "every input channel"),
-        ("kernel, stride, padding, dilation)", "kernel, stride)", "depends on the padding"),
-        ("// stride", "/ stride", "rounds down"),
+        ("kernel, stride, padding, dilation)", "kernel, stride)", "The padding is missing"),
+        ("// stride", "/ stride", "should be an integer"),
+        ("return weights", "return 1.0 * weights", "should be an integer"),
+        ("(size + 2 * padding - dilation * (kernel - 1) - 1) // stride",
+         "-((dilation * (kernel - 1) + 1 - size - 2 * padding) // stride)", "rounds down"),
+        ("size + 2 * padding", "size + padding", "on both sides"),
+        ("// stride + 1", "// stride", "first position counts"),
+        ("// stride + 1", "+ 1", "Or: The stride is missing"),
+        ("kernel, stride, padding, dilation)", "kernel, stride, padding)", "the kernel spans"),
+        ("in_channels * out_channels", "1", "every input channel"),
         ("weights * rows * columns", "weights + rows * columns", "pencil and paper"),
         ("return weights + (out_channels if bias else 0), ", "return ", "two integers"),
         ("return weights", "weights", "returns None"),
@@ -219,6 +231,18 @@ class MyBatchNorm2d(nn.Module):
 """
 
 
+HIDDEN = """
+    def forward(self, x):
+        return self.helper(x)
+
+    def helper(self, x):
+        state = self.running_mean, self.running_var, self.scale, self.shift
+        return F.batch_norm(x, *state, self.training, self.momentum, self.eps)
+
+    def unused(self, x):
+"""
+
+
 @pytest.mark.parametrize("source", [NORM, OTHER_NORM, FUNCTIONAL_NORM])
 def test_1_3_accepts_right_answers(verdict, earns, write, source) -> None:
     assert verdict(checks.ex_1_3, write(source, "MyBatchNorm2d")) == "Exercise 1.3: right."
@@ -245,6 +269,8 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
          "register_buffer"),
         ('self.register_buffer("running_mean", torch.zeros(channels))',
          "self.running_mean = nn.Parameter(torch.zeros(channels), requires_grad=False)", "register two parameters"),
+        ('"running_mean", torch.zeros(channels)', '"running_mean", torch.zeros(channels), persistent=False',
+         "saved but not learned"),
         ('"running_var", torch.ones', '"running_var", torch.zeros', "running variance should be 1"),
         ("self.scale = nn.Parameter(torch.ones", "self.scale = nn.Parameter(torch.randn", "scale should be 1"),
         # training mode
@@ -252,6 +278,8 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
         ("mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), unbiased=False)",
          "mean, var = x.mean(), x.var(unbiased=False)", "too many indices"),
         ("if self.training:", "if False:", "normalised by the running statistics"),
+        ("        y =", "        mean, var = self.running_mean, self.running_var\n        y =",
+         "by the running statistics"),
         ("torch.sqrt(var[:, None, None] + self.eps)", "(var[:, None, None] + self.eps)", "square ROOT"),
         ("(x - mean[:, None, None])", "x", "mean is not subtracted"),
         ("/ torch.sqrt(var[:, None, None] + self.eps)", "", "not divided by the standard deviation"),
@@ -264,6 +292,7 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
         ("(1 - self.momentum) * self.running_mean +", "self.running_mean +", "forgotten too much or too little"),
         ("(1 - self.momentum) * self.running_mean + self.momentum * mean", "mean", "keep nine tenths"),
         ("self.momentum * unbiased", "self.momentum * var", "UNBIASED"),
+        ("self.momentum * unbiased", "self.momentum * var * len(x) / (len(x) - 1)", "not the images"),
         ("(1 - self.momentum) * self.running_var +", "self.running_var +", "times 0.9 before"),
         ("self.momentum * unbiased", "self.momentum * unbiased.sqrt()", "Keep the variance"),
         ("self.eps, self.momentum = eps, momentum", "self.eps, self.momentum = eps, 0.1", "momentum that was passed"),
@@ -289,6 +318,11 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
          "mean, var = x.detach().mean(dim=(0, 2, 3)), x.detach().var(dim=(0, 2, 3), unbiased=False)",
          "depend on the input"),
         ("with torch.no_grad():", "if True:", "torch.no_grad()"),
+        ("self.scale[:", "self.scale.data[:", "No gradient reaches the scale"),
+        ("self.shift[:", "self.shift.detach()[:", "No gradient reaches the shift"),
+        ("self.shift = nn.Parameter(torch.zeros(channels))",
+         "self.shift = nn.Parameter(torch.zeros(channels), requires_grad=False)", "No gradient reaches the shift"),
+        ("    def forward", "    @torch.no_grad()\n    def forward", "carries no gradient"),
         # sizes
         ("super().__init__()", "super().__init__()\n        channels = 3", "RuntimeError"),
         ("eps=1e-5", "eps=1e-3", "toy numbers"),
@@ -297,6 +331,9 @@ def test_1_3_takes_half_an_answer_for_an_answer(verdict, write) -> None:
          "self.eps, self.momentum, self.inner = eps, momentum, nn.BatchNorm2d(channels)", "PyTorch's own"),
         ("if self.training:\n", "if self.training:\n            return F.batch_norm(x, None, None, training=True)\n",
          "PyTorch's own"),
+        ("    def forward(self, x):\n", HIDDEN, "PyTorch's own"),
+        ("mean, var = self.running_mean, self.running_var",
+         "return F.batch_norm(x, self.running_mean, self.running_var, self.scale, self.shift)", "PyTorch's own"),
         ("def forward", "def foward", "forward"),
         ("super().__init__()", "pass", "AttributeError in your line"),
     ],
@@ -432,10 +469,13 @@ ZIP = "for conv, norm in zip(self.convs, self.norms):\n            x = F.relu(no
         (FIXED, ZIP, ZIP.replace("F.relu(norm(conv(x)))", "norm(conv(x))"), "BatchNorm of its own"),
         (FIXED, "F.adaptive_avg_pool2d", "F.adaptive_max_pool2d", "not the largest"),
         (FIXED, "F.relu(self.norm(self.stem(x)))", "F.relu(self.stem(x))", "BatchNorm of its own"),
-        (FIXED, "range(depth)", "range(depth + 1)", "parameters"),
-        (FIXED, "range(depth)", "range(3)", "parameters"),
+        (FIXED, "range(depth)", "range(depth + 1)", "one layer too many"),
+        (FIXED, "range(depth)", "range(depth - 1)", "one layer too few"),
+        (FIXED, "range(depth)", "range(2)", "one layer too few"),
         (FIXED, "padding=1", "padding=0", "keeps the size"),
         (FIXED, "return self.fc(x)", "self.fc(x)", "should be a tensor"),
+        (FIXED, "return self.fc(x)", "return self.fc(x).sigmoid()", "no sigmoid"),
+        (FIXED, "flatten(1)", "squeeze()", "squeeze() takes the batch away"),
     ],
 )  # fmt: skip
 def test_1_4_names_the_mistake(verdict, earns, write, source, old, new, words) -> None:
@@ -489,6 +529,7 @@ def test_1_5_knows_the_stub(verdict, earns, write) -> None:
     [
         ("padding=dilation", "padding=1", "padding must grow with the dilation"),
         ("padding=dilation, ", "", "padding is missing"),
+        ("padding=dilation", "padding=2 * dilation", "each gets half"),
         (" dilation=dilation,", "", "dilation does not reach"),
         ("padding=dilation, dilation=dilation,", "padding=1,", "dilation does not reach"),
         ("stride=stride, ", "", "stride does not reach"),
@@ -518,6 +559,7 @@ def test_1_5_names_the_mistake(verdict, earns, write, old, new, words) -> None:
         ((1, 1, 1), "should be 15, but it is 7"),
         ((3, 3, 3), "should be 15, but it is 19"),
         ((5, 5, 5), "adds 2d"),
+        ((100, 1, 1), "should be 15, but it is 205"),
         ((7, 0, 0), "three positive integers"),
         ((1.0, 2.0, 4.0), "three positive integers"),
         (7, "three positive integers"),
