@@ -89,20 +89,20 @@ class ResNet(nn.Module):
         norm_layer: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        dilate = [False, False, False] if replace_stride_with_dilation is None else replace_stride_with_dilation
-        check_arguments(block, layers, dilate, zero_init_residual)
+        flags = replace_stride_with_dilation or [False, False, False]
+        check_arguments(block, layers, flags, zero_init_residual)
         self._norm_layer = nn.BatchNorm2d if norm_layer is None else norm_layer
         self.inplanes, self.dilation = 64, 1  # what the next block will meet; _make_layer moves both on
         self.groups, self.base_width = groups, width_per_group
-        self.conv1 = nn.Conv2d(3, self.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = self._norm_layer(self.inplanes)
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = self._norm_layer(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.layer1 = self._make_layer(block, 64, layers[0])
-        self.layer2 = self._make_layer(block, 128, layers[1], stride=2, dilate=dilate[0])
-        self.layer3 = self._make_layer(block, 256, layers[2], stride=2, dilate=dilate[1])
-        self.layer4 = self._make_layer(block, 512, layers[3], stride=2, dilate=dilate[2])
-        self.avgpool = nn.AdaptiveAvgPool2d(1)  # adaptive: any image of 32x32 or more will do, not 224x224 alone
+        self.layer2 = self._make_layer(block, 128, layers[1], stride=2, dilate=flags[0])
+        self.layer3 = self._make_layer(block, 256, layers[2], stride=2, dilate=flags[1])
+        self.layer4 = self._make_layer(block, 512, layers[3], stride=2, dilate=flags[2])
+        self.avgpool = nn.AdaptiveAvgPool2d(1)  # adaptive: no size of image is built in
         self.fc = nn.Linear(512 * block.expansion, num_classes)
         self._init_weights(zero_init_residual)
 
