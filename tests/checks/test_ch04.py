@@ -366,3 +366,20 @@ def test_4_3_looks_at_odd_sizes(verdict, earns, write, shrink, words) -> None:
     answer = write(ODD, "pooled_projection", ("SHRINK", shrink))
     assert words in verdict(checks.ex_4_3, answer)
     assert not earns(checks.ex_4_3, answer)
+
+
+@pytest.mark.parametrize("check", [checks.ex_4_2, checks.ex_4_4])
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (".clamp_min(0)", "", "after the addition is missing"),
+        ("identity + self.body(x)", "identity - self.body(x)", "are ADDED"),
+        ("identity + self.body(x)", "identity + self.body(x).relu()", "belongs after the addition"),
+        ("identity + self.body(x)", "self.body(x)", "The shortcut is not added"),
+        ("nn.BatchNorm2d(p), nn.ReLU(True)", "nn.BatchNorm2d(p)", "after the first BatchNorm is missing"),
+    ],
+)
+def test_the_block_checks_name_the_mistake_where_the_shortcut_is_first(verdict, earns, write, check, old, new, words):
+    answer = write(SHORTCUT_FIRST, "MyBlock", (old, new))
+    assert words in verdict(check, answer)
+    assert not earns(check, answer)
