@@ -1,6 +1,7 @@
 """The checks of chapter 3: units on one number, a unit of any length, its gradient, its weights, a broken block."""
 
 import itertools
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -23,15 +24,26 @@ def ex_3_1(answer):
     predictions = {  # the right number, and what a plausible mistake gives
         "output, F(x) = 0, x = 3": (3, [(0, "Only F is zero: the shortcut still carries x.")]),
         "output, F(x) = 0, x = -2": (0, [(-2, NEGATIVE), (2, "ReLU cuts off, it does not turn the sign.")]),
-        "slope, F(x) = -5, x = 3": (0, [(1, BEFORE_RELU), (-4, "F is constant: its slope is 0."), (-5, "A slope.")]),
+        "slope, F(x) = -5, x = 3": (
+            0,
+            [(1, BEFORE_RELU), (-4, "F is constant: its slope is 0."), (-5, "That is F; its slope is asked.")],
+        ),
         "slope, F(x) = -x/2, x = 3": (
             0.5,
             [(-0.5, "The slope of F is not all: add the shortcut's."), (1.5, "F goes DOWN here."), (1, PER_UNIT)],
         ),
-        "slope, 10 units, F(x) = 0, x = 3": (1, [(0, PER_UNIT), (10, ALL_TEN), (2**10, PER_UNIT)]),
+        "slope, 10 units, F(x) = 0, x = 3": (
+            1,
+            [(0, PER_UNIT), (10, ALL_TEN), (2**10, PER_UNIT), (3, "That is the output; the slope is asked.")],
+        ),
         "slope, 10 layers relu(x/2), x = 3": (
             0.5**10,
-            [(1.5**10, "These layers are plain: nothing is added."), (5, ALL_TEN), (0.5, ALL_TEN)],
+            [
+                (1.5**10, "These layers are plain: nothing is added."),
+                (5, ALL_TEN),
+                (0.5, ALL_TEN),
+                (0.001, "Nearly: do not round it, write it as an expression."),
+            ],
         ),
         "slope, 10 units, F(x) = x/2, x = 3": (
             1.5**10,
@@ -42,6 +54,7 @@ def ex_3_1(answer):
                 (1.5, ALL_TEN),
                 (2**10, PER_UNIT),
                 (1, PER_UNIT),
+                (3 * 1.5**10, "That is the output; the slope is asked."),
             ],
         ),
         "slope, 10 units, one with F(x) = -5, the others 0, x = 3": (
@@ -53,12 +66,13 @@ def ex_3_1(answer):
         raise Wrong(f"The answer should be a dict with {len(predictions)} keys. Fill in the stub, key by key.")
     for name, (right, slips) in predictions.items():
         met = answer[name]
-        if isinstance(met, bool) or not isinstance(met, int | float):
+        if isinstance(met, bool) or not isinstance(met, Real):
             raise Wrong(f"`{name}` should be a number, but it is {met!r}.")
         if not abs(met - right) <= 1e-3 * abs(right):  # nan is wrong too; the right number is not given away
+            layer = "relu(x/2)" if "layers" in name else "relu(F(x) + x)"
             hint = next(
                 (hint for number, hint in slips if abs(met - number) <= 1e-3 * abs(number)),
-                "Write down y = relu(F(x) + x) for this F, and follow x through it.",
+                f"Write down y = {layer} for this question, and follow x through it.",
             )
             raise Wrong(f"`{name}` is not {met:g}. {hint}")
 
@@ -91,6 +105,13 @@ def _second_skip(unit: _Unit, x: Tensor) -> Tensor:
     for conv, norm in zip(unit.convs[1:], unit.norms[1:], strict=True):
         first = norm(conv(first.relu()))
     return F.relu(first + x)
+
+
+def _relu_before_norm(unit: _Unit, x: Tensor, last: bool = False) -> Tensor:
+    out = x
+    for conv, norm in zip(unit.convs, unit.norms, strict=True):
+        out = norm(conv(out) if norm is unit.norms[-1] and not last else conv(out).relu())
+    return F.relu(out + x)
 
 
 def _skip_around_each(unit: _Unit, x: Tensor) -> Tensor:
@@ -139,6 +160,11 @@ SKIP_SLIPS = [  # what the addition and the last ReLU are often taken for
     ),
     (lambda unit, x: F.relu(unit.branch(F.relu(x)) + x), "The branch starts with the convolution, not with a ReLU."),
     (lambda unit, x: F.relu(unit.branch(x, relu=False) + x), "The ReLU between two convolutions is missing."),
+    (_relu_before_norm, "The ReLU comes after the BatchNorm, not before it: convolution, BN, ReLU."),
+    (
+        lambda unit, x: _relu_before_norm(unit, x, last=True),
+        "The ReLU comes after the BatchNorm, not before it, and none stands behind the last convolution.",
+    ),
     (
         lambda unit, x: F.relu(unit.norms[-1](unit.convs[-1](unit.steps(x)[-2]) + x)),
         "The last BatchNorm comes before the addition, not after it.",
@@ -172,7 +198,10 @@ def _differences(channels: int, convs: int) -> dict[int, str]:
         (convs - 2) * -(conv + norm): "The second argument says how many convolutions there are.",
         -convs * conv: "Layers in a Python list are not registered: use nn.ModuleList or nn.Sequential.",
         -convs * (conv + norm): "Layers in a Python list are not registered: use nn.ModuleList or nn.Sequential.",
+        -convs * norm: "Each convolution is followed by a BatchNorm.",
         -norm: "The last convolution has a BatchNorm too: it comes before the addition.",
+        convs * (5 * 5 - 3 * 3) * channels * channels: "The kernels are 3x3.",
+        -convs * (3 * 3 - 1) * channels * channels: "The kernels are 3x3.",
         convs * channels: "The convolutions have no bias: BatchNorm would subtract it.",
         norm: "There is one BatchNorm too many: each convolution has one, and the addition none.",
     }
@@ -181,10 +210,10 @@ def _differences(channels: int, convs: int) -> dict[int, str]:
 @exercise("3.3")
 def ex_3_3(answer):
     """Check ``unit_backward(x, w1, w2, g)``: the gradient at x of a unit without BatchNorm, relu(w2 relu(w1 x) + x)."""
-    for size, inner in ((4, 6), (5, 3), (4, 4)):
+    for size, inner in ((4, 6), (5, 3), (4, 4), (9, 20), (20, 9), (16, 16)):  # the last ones leave no gate to luck
         x, g, w1, w2 = torch.randn(size), torch.randn(size), torch.randn(inner, size), torch.randn(size, inner)
         given = [tensor.clone() for tensor in (x, w1, w2, g)]
-        with torch.no_grad():
+        with torch.inference_mode():  # in which autograd records nothing, whatever the answer switches on
             met = answer(*given)
         if met is ...:
             raise NotAttempted
@@ -193,7 +222,8 @@ def ex_3_3(answer):
         for name, tensor, before in zip(("x", "w1", "w2", "g"), given, (x, w1, w2, g), strict=True):
             expect_close(f"{name} after the call", tensor, before, "Your function writes into its arguments.", 0)
     x, closed = torch.tensor([1.0, 2.0]), -2 * torch.eye(2)
-    met = answer(x, torch.eye(2), closed, torch.ones(2))
+    with torch.inference_mode():
+        met = answer(x, torch.eye(2), closed, torch.ones(2))
     expect_close(
         "Where every gate is closed, the gradient", met, torch.zeros(2), "The outer ReLU lets nothing through."
     )
@@ -207,6 +237,9 @@ def _backward(x: Tensor, w1: Tensor, w2: Tensor, g: Tensor) -> tuple[Tensor, lis
     def branch(at_sum: Tensor, gate: Tensor = inside) -> Tensor:
         return w1.T @ (gate * (w2.T @ at_sum))
 
+    unrectified = g * (w2 @ (w1 @ x) + x > 0)
+    without_x = g * (w2 @ (w1 @ x).relu() > 0)
+    one = (total > 0).float()
     slips = [
         (g + branch(g), "The ReLU after the addition is missing: it gates the sum."),
         (g + branch(outer), "The ReLU after the addition gates BOTH ways back, the shortcut's too."),
@@ -219,11 +252,21 @@ def _backward(x: Tensor, w1: Tensor, w2: Tensor, g: Tensor) -> tuple[Tensor, lis
         (1 + branch(outer), "The shortcut's part is 1 TIMES the gradient that arrives at the sum, not 1."),
         (g * (x > 0) + branch(g * (x > 0)), "The outer gate asks whether the SUM is above 0, not x."),
         (total.relu(), "That is the unit's output: go backwards from g."),
+        (torch.zeros_like(x), "Nothing arrives. (If you used autograd: it is switched off here.)"),
+        (unrectified + branch(unrectified), "The sum contains the inner ReLU: W2 relu(W1 x) + x."),
+        (without_x + branch(without_x), "The outer gate asks whether the sum is above 0, and x is part of the sum."),
+        (one * (g + branch(g)), "The outer gate stands at the SUM, so it comes first on the way back."),
+        (one + branch(one), "Start from g, the gradient that has arrived; a gate alone is not a gradient."),
+        (
+            g * total.relu() + branch(g * total.relu()),
+            "The outer gate multiplies by 1 or 0, not by the number that it let through.",
+        ),
+        (
+            outer + branch(outer, (w1 @ x).relu()),
+            "The inner gate multiplies by 1 or 0, not by the number that it let through.",
+        ),
+        (outer + w2 @ (inside * (w1 @ outer)), "Going backwards multiplies by the transposes, last first."),
     ]
-    if w1.shape[0] == w1.shape[1]:
-        slips.append(
-            (outer + w2 @ (inside * (w1 @ outer)), "Going backwards multiplies by the transposes, last first.")
-        )
     return outer + branch(outer), slips
 
 
@@ -291,7 +334,10 @@ def ex_3_4(answer):
 def ex_3_5(answer):
     """Check ``set_to_swap(conv1, conv2)``: weights that make relu(conv2(relu(conv1(x))) + x) exchange two channels."""
     conv1, conv2 = (nn.Conv2d(2, 2, 3, padding=1, bias=False) for _ in range(2))
+    before = [conv.weight.detach().clone() for conv in (conv1, conv2)]
     answer(conv1, conv2)
+    if torch.equal(conv1.weight, before[0]) and torch.equal(conv2.weight, before[1]):
+        raise Wrong("The weights are what they were: set those of the two convolutions that your function is given.")
     for name, conv in (("conv1", conv1), ("conv2", conv2)):
         if conv.weight.shape != (2, 2, 3, 3):
             raise Wrong(
