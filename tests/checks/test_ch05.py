@@ -53,6 +53,8 @@ def test_5_1_knows_the_stub(verdict, earns) -> None:
         ("f", (16, 64, 8, False), "only if channels AND size"),
         ("f", (17, 64, 8, True), "read the arguments once more"),
         ("f", (16, 64, 8), "three integers and True or False"),
+        ("d", (256, 512, 14, False), "the size stays"),
+        ("f", (64, 64, 8, True), "the middle is narrow"),
         ("f", (16, 64, 8, 1), "three integers and True or False"),
         ("f", None, "three integers and True or False"),
     ],
@@ -219,11 +221,13 @@ MISTAKES = [  # what both exercises must see
     ((LAST, LAST + ".detach()"), "No gradient"),
     ((LAST, "out + self.shortcut(x)"), "NoneType"),
     ((PROJECT, "nn.Conv2d(inplanes, out, 1, stride, bias=False)"), "the projection too"),
+    ((PROJECT, "nn.Conv2d(inplanes, out, 1, stride)"), "A bias does not replace"),
     ((PROJECT, "nn.Sequential(nn.Conv2d(inplanes, out, 1, stride), nn.BatchNorm2d(out))"), "projection needs no bias"),
     ((PROJECT, "nn.Sequential(nn.Conv2d(inplanes, out, 1, bias=False), nn.BatchNorm2d(out))"), "must match the size"),
     (("stride != 1 or inplanes != out", "stride != 1"), "the stride is not 1 OR the channels change"),
     (("stride != 1 or inplanes != out", "inplanes != out"), "the stride is not 1 OR the channels change"),
     (("stride != 1 or inplanes != out", "True"), "not even unused ones"),
+    (("nn.Identity()", "nn.BatchNorm2d(out)"), "not even unused ones"),
     ((BN3, "out = self.conv3(out)"), "Compare your forward"),
     (("        self.bn3 = nn.BatchNorm2d(out)\n", "        self.bn3 = nn.Identity()\n"), "after EVERY convolution"),
     (("self.bn2(self.conv2", "self.bn1(self.conv2"), "Compare your forward"),
@@ -275,6 +279,20 @@ def test_5_3_names_the_mistake_where_the_shortcut_comes_first(verdict, write, ne
     assert words in verdict(checks.ex_5_3, write(SHORTCUT_FIRST, "MyBottleneck", (SHORT_FIRST, new)))
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([("i, w, 1, ", "i, w, 1, s, "), ("w, w, 3, s,", "w, w, 3, 1,")], "v1.5 the 3x3"),
+        ([("w, 4 * p, 1, ", "w, 4 * p, 1, s, "), ("w, w, 3, s,", "w, w, 3, 1,")], "on the last 1x1"),
+        ([("self.project(x) if", "self.project(x).relu() if")], "a ReLU on the shortcut"),
+    ],
+)
+def test_5_3_names_the_mistake_at_a_projection_that_comes_first(verdict, earns, write, changes, words) -> None:
+    answer = write(SHORTCUT_FIRST, "MyBottleneck", *changes)
+    assert words in verdict(checks.ex_5_3, answer)
+    assert not earns(checks.ex_5_3, answer)
+
+
 WIDTH = "int(planes * (base_width / 64)) * groups"
 
 
@@ -287,6 +305,9 @@ WIDTH = "int(planes * (base_width / 64)) * groups"
         ((WIDTH, "int(planes * (base_width / 64) * groups)"), "Round the width of one group"),
         ((", 4 * planes", ", 4 * (" + WIDTH + ")"), "change the middle only"),
         ((WIDTH, "planes * groups"), "The middle has int(planes"),
+        ((WIDTH, "round(planes * (base_width / 64)) * groups"), "rounds DOWN"),
+        (("inplanes, width, 1,", "inplanes, width, 1, groups=groups,"), "belongs to the 3x3 alone"),
+        (("width, out, 1,", "width, out, 1, groups=groups,"), "belongs to the 3x3 alone"),
     ],
 )
 def test_5_3_names_the_mistake_in_the_width(verdict, earns, write, change, words) -> None:
