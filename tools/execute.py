@@ -46,6 +46,7 @@ def execute(path: Path) -> float:
         timeout=600,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else how a print is cut into pieces depends on the time
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
