@@ -43,9 +43,14 @@ def ex_4_1(answer):
                 (height // stride, "a 3x3 with padding 1 and stride 2 rounds halves up: (H + 1) // 2."),
             ],
         )
-        for part, given, expected, known in zip(PARTS, met, right, slips, strict=True):
+        otherwise = (
+            f"write one of {', '.join(KINDS)}.",
+            "count once more, layer by layer.",
+            "only the stride shrinks it.",
+        )
+        for part, given, expected, known, other in zip(PARTS, met, right, slips, otherwise, strict=True):
             if given != expected:  # the right one is not given away: that would end the exercise
-                hint = next((hint for wrong, hint in known if wrong == given), "count once more, layer by layer.")
+                hint = next((hint for wrong, hint in known if wrong == given), other)
                 raise Wrong(f"In `{name}` the {part} should not be {given!r}: {hint}")
 
 
@@ -89,7 +94,8 @@ def ex_4_2(answer):
 @exercise("4.3")
 def ex_4_3(answer):
     """Check a projection that averages where it shrinks: ``answer(inplanes, planes, stride)``."""
-    for (inplanes, planes, stride), size in (((6, 5, 1), (5, 5)), ((4, 6, 2), (8, 6)), ((4, 6, 2), (9, 7))):
+    cases = ((6, 5, 1), (5, 5)), ((4, 6, 2), (8, 6)), ((4, 6, 2), (9, 7)), ((4, 6, 3), (7, 8))
+    for (inplanes, planes, stride), size in cases:
         what = f"pooled_projection({inplanes}, {planes}, {stride})"
         met = answer(inplanes, planes, stride)
         expect_module(what, met)
@@ -166,10 +172,10 @@ def ex_4_4(answer):
 
 
 def _expect_block(name: str, answer, inplanes: int, planes: int, stride: int) -> None:
-    what = f"{name}({inplanes}, {planes}, stride={stride})"
+    what = f"{name}({inplanes}, {planes})" if stride == 1 else f"{name}({inplanes}, {planes}, stride={stride})"
     if isinstance(answer, nn.Module):
         raise Wrong("Hand in the class itself, without parentheses: the check makes blocks of its own.")
-    met = answer(inplanes, planes, stride)
+    met = answer(inplanes, planes) if stride == 1 else answer(inplanes, planes, stride)  # 1 is the default
     expect_module(what, met)
     bases = {base.__module__.split(".")[0] for module in met.modules() for base in type(module).__mro__}
     if bases & {"resnet_edu", "torchvision"}:
@@ -197,6 +203,8 @@ def _differences(right: BasicBlock, inplanes: int, planes: int) -> dict[int, str
             (3 * planes, "The convolutions need no bias: BatchNorm would subtract it."),
             (8 * project, "The projection is a 1x1 convolution, not a 3x3."),
         ]
+    if inplanes != planes:
+        variants.append((2 * (inplanes - planes), "A BatchNorm comes after its convolution: it has `planes` channels."))
     variants += [
         (2 * planes, "The convolutions need no bias: BatchNorm would subtract it."),
         (-2 * planes, "Each convolution has a BatchNorm of its own: one is missing or shared."),
@@ -241,6 +249,11 @@ def _one_norm(block: BasicBlock, x: Tensor) -> Tensor:
     return F.relu(block.bn1(block.conv2(F.relu(block.bn1(block.conv1(x))))) + identity)
 
 
+def _norm_at_the_end(block: BasicBlock, x: Tensor) -> Tensor:
+    identity = x if block.downsample is None else block.downsample(x)
+    return F.relu(block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x)))) + identity))
+
+
 BEFORE = "A ReLU follows the second BatchNorm: it belongs after the addition, so that the branch can subtract too."
 SECOND = "The stride is on the second convolution: the first has it, and saves half the work."
 SLIPS = [
@@ -257,6 +270,7 @@ SLIPS = [
     (_slip(middle=_same, end=_same), "Both ReLUs are missing: after the first BatchNorm, and after the addition."),
     (_slip(norms_last=True), "The ReLU comes after the first BatchNorm, not before it."),
     (_one_norm, "The first BatchNorm is used twice: each convolution has one of its own."),
+    (_norm_at_the_end, "The second BatchNorm comes before the addition: after it, it would rescale x as well."),
     (_slip(shortcut=F.relu), "There is a ReLU on the shortcut: it carries x, or its projection, as it is."),
     (_slip(at=2), SECOND),
     (_slip(at=2, last=F.relu), BEFORE),

@@ -57,7 +57,8 @@ def test_4_1_knows_the_stub(verdict, earns) -> None:
         ("e", ("zeros", 18_560, 7), "rounds halves up"),
         ("f", ("identity", 4_672, 32), "in every block"),
         ("f", ("projection", 1, 32), "count once more"),
-        ("f", ("nothing", 1, 32), "count once more"),
+        ("f", ("nothing", 1, 32), "one of identity, zeros, projection"),
+        ("c", ("projection", 14_528, 17), "only the stride shrinks it"),
         ("f", ("projection", 4_960), "a word and two integers"),
         ("f", ("projection", 4_960.0, 32), "a word and two integers"),
         ("f", None, "a word and two integers"),
@@ -169,6 +170,8 @@ MISTAKES = [
     (LAST, "return F.relu(out + F.relu(self.shortcut(x)))", "ReLU on the shortcut"),
     ("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))", "after the first BatchNorm is missing"),
     ("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))", "not before it"),
+    ("self.bn2(self.conv2(out))\n        return F.relu(out + self.shortcut(x))",
+     "self.conv2(out)\n        return F.relu(self.bn2(out + self.shortcut(x)))", "comes before the addition"),
     (LAST, "return F.leaky_relu(out + self.shortcut(x))", "layer by layer"),
     (LAST, "return F.relu(out + self.shortcut(x.relu_()))", "ReLU on the shortcut"),
     # the stride
@@ -182,6 +185,8 @@ MISTAKES = [
     (PROJECTION, "nn.Conv2d(inplanes, planes, 1, stride)", "has a BatchNorm, not a bias"),
     (PROJECTION, PROJECTION.replace("stride, bias=False", "stride"), "The projection needs no bias"),
     (PROJECTION, PROJECTION.replace("1, stride,", "3, stride, 1,"), "not a 3x3"),
+    ("inplanes, planes, stride=1)", "inplanes, planes, stride)", "missing 1 required positional argument"),
+    ("inplanes, planes, stride=1)", "inplanes, planes, stride=2)", "Block(6, 6) has parameters too many"),
     # the layers
     ("padding=1, bias=False", "padding=1", "need no bias"),
     ("padding=1, bias=False)\n        self.bn2", "padding=1)\n        self.bn2", "needs no bias"),
@@ -210,6 +215,13 @@ def test_the_block_checks_name_the_mistake(verdict, earns, write, check, old, ne
     assert not earns(check, answer)
 
 
+def test_the_projection_is_normalised_last(verdict, write) -> None:
+    early = "nn.Sequential(nn.BatchNorm2d(inplanes), nn.Conv2d(inplanes, planes, 1, stride, bias=False))"
+    assert "after its convolution" in verdict(checks.ex_4_2, write(BLOCK, "MyBlock", (PROJECTION, early)))
+    # here the first block with a projection keeps its channels: the numbers are the same, the values are not
+    assert "values are off" in verdict(checks.ex_4_4, write(BLOCK, "MyBlock", (PROJECTION, early)))
+
+
 @pytest.mark.parametrize("check", [checks.ex_4_2, checks.ex_4_4])
 def test_the_stride_is_on_the_second_convolution(verdict, earns, write, check) -> None:
     changes = [
@@ -226,7 +238,7 @@ def test_the_stride_is_on_the_second_convolution(verdict, earns, write, check) -
 def test_the_block_checks_want_a_class_of_ones_own(verdict, write, check) -> None:
     assert "without parentheses" in verdict(check, BasicBlock(4, 4))
     assert "somebody else" in verdict(check, BasicBlock)
-    assert "should be an nn.Module" in verdict(check, lambda inplanes, planes, stride: None)
+    assert "should be an nn.Module" in verdict(check, lambda inplanes, planes, stride=1: None)
 
 
 BROKEN = (
@@ -329,6 +341,7 @@ POOL, CONV = "nn.AvgPool2d(stride, stride, ceil_mode=True)", "nn.Conv2d(inplanes
         (f"{POOL},\n        {CONV},\n        nn.BatchNorm2d(planes)",
          f"{POOL},\n        nn.BatchNorm2d(inplanes),\n        {CONV}", "after the convolution"),
         (POOL, "nn.AvgPool2d(2, 2, ceil_mode=True)", "by the stride, once"),
+        (POOL, "nn.AvgPool2d(min(stride, 2), ceil_mode=True)", "sizes round up"),
         ("return nn.Sequential", "nn.Sequential", "NoneType"),
     ],
 )  # fmt: skip
