@@ -140,8 +140,9 @@ def _expect_same_gradients(what: str, met: nn.Module, expected: nn.Module, input
 
 
 def _core(shape: torch.Size) -> tuple[int, ...]:
-    """A shape without ones, so that (C, 1, 1) and (C,) count as the same."""
-    return tuple(size for size in shape if size != 1)
+    """A shape in which (C,), (C, 1, 1) and (1, C, 1, 1) are one, and a kernel of (C, 1, 1, 1) is another."""
+    per_channel = len(shape) < 4 or shape[0] == 1
+    return tuple(size for size in shape if size != 1) if per_channel else tuple(shape)
 
 
 def _without(shapes: list, others: list) -> list:
