@@ -60,6 +60,7 @@ def test_2_1_knows_the_stub(verdict, earns) -> None:
         ("one block", 73_856, "scale AND a shift"),
         ("one block", 55_552, "64 channels come in"),
         ("one block", 74_112, "have no bias"),
+        ("after stage 3", "x" * 100, "tuple of four"),
         ("one block", 1, "Two convolutions of"),
         ("32 layers", 97_216, "more than one"),
         ("32 layers", 147_968, "not only the last"),
@@ -259,10 +260,13 @@ def test_2_4_knows_the_stub(verdict, earns, write, body) -> None:
         (RATIO, "nn.Conv2d)", "nn.ReLU)", "behind a BatchNorm"),
         (RATIO, "return first / last", "return outputs[0].std() / outputs[-1].std()", "activations themselves"),
         (RATIO, "return first / last", "return first", "Loss: the mean cross-entropy"),
+        (RATIO, "outputs[0], outputs[-1]", "outputs[1], outputs[-1]", "the stem's"),
+        (RATIO, "gradient.norm()", "gradient.std()", "the root of the sum"),
         (RATIO, "copy.deepcopy(model).train()", "model.train()", "copy.deepcopy(model)"),
         (RATIO, "return first / last", "return first, last", "one number"),
         (RATIO, "    return first / last", "    pass", "one number"),
         (IN_PLACE, "    model.train(mode)\n", "", "another mode"),
+        (IN_PLACE, "    model.train(mode)\n", "    model.train(mode)\n    model.bn1.train(not mode)\n", "a part of it"),
         (IN_PLACE, "        handle.remove()", "        pass", "hook is left"),
         (IN_PLACE, "    with torch.no_grad():\n        for name, buffer in model.named_buffers():\n"
                    "            buffer.copy_(buffers[name])\n", "", "running statistics"),
@@ -274,6 +278,11 @@ def test_2_4_names_the_mistake(verdict, earns, write, source, old, new, words) -
     answer = write(source, "gradient_ratio", (old, new))
     assert words in verdict(checks.ex_2_4, answer)
     assert not earns(checks.ex_2_4, answer)
+
+
+def test_2_4_accepts_a_number_of_numpy_and_keeps_its_own_batch(verdict, write) -> None:
+    by_numpy = ("return first / last", "images.zero_()\n    return torch.tensor(first / last).numpy()[()]")
+    assert verdict(checks.ex_2_4, write(RATIO, "gradient_ratio", by_numpy)) == "Exercise 2.4: right."
 
 
 def test_2_4_names_the_weights_trap(verdict) -> None:
@@ -348,6 +357,9 @@ def test_2_5_knows_the_stub(verdict, earns, write, body) -> None:
         (FAIR, "fit(net, images, labels, iter", "fit(net, images[:10], labels[:10], iter", "both get all"),
         (FAIR, "        fit(net, images, labels, iterations=300, seed=0)\n", "", "before it was trained"),
         (FAIR, "(8, 56)", "(8, 20, 56)", "depths of the nets"),
+        (FAIR, "evaluate(net, images, labels)", "evaluate(net, images[:10], labels[:10])", "neither all training"),
+        (FAIR, "return errors[56] > errors[8]", "return errors[56] > 20", "FEWER errors"),
+        (FAIR, "        net = make", "        labels.random_(10)\n        net = make", "do not belong"),
         (FAIR, "return errors[56] > errors[8]", "return 'yes'", "return True or False"),
     ],
 )  # fmt: skip
