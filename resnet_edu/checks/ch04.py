@@ -1,12 +1,11 @@
 """The checks of chapter 4: shortcuts predicted, the basic block from scratch, a pooled projection, a broken block."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_edu.blocks import BasicBlock, conv1x1
+from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
 from resnet_edu.checks.verdict import Wrong, exercise, expect_equal
 from resnet_edu.cifar import make_shortcut
@@ -221,11 +220,7 @@ def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _same(x: Tensor) -> Tensor:
-    return x
-
-
-def _branch(block: BasicBlock, x: Tensor, at: int = 1, middle=F.relu, last=_same, norms_last: bool = False) -> Tensor:
+def _branch(block: BasicBlock, x: Tensor, at: int = 1, middle=F.relu, last=same, norms_last: bool = False) -> Tensor:
     """The branch with its stride on convolution ``at``, and what follows each BatchNorm (or goes before it)."""
     layers = ((block.conv1, block.bn1, middle), (block.conv2, block.bn2, last))
     for number, (conv, norm, then) in enumerate(layers, start=1):
@@ -234,14 +229,7 @@ def _branch(block: BasicBlock, x: Tensor, at: int = 1, middle=F.relu, last=_same
     return x
 
 
-def _slip(join: Callable = torch.add, end: Callable = F.relu, shortcut: Callable = _same, **options) -> Callable:
-    """A block with a mistake in its branch, at the addition, at its end or in its shortcut."""
-
-    def run(block: BasicBlock, x: Tensor) -> Tensor:
-        identity = x if block.downsample is None else block.downsample(x)
-        return end(join(_branch(block, x, **options), shortcut(identity)))
-
-    return run
+_slip = slip_maker(_branch)
 
 
 def _one_norm(block: BasicBlock, x: Tensor) -> Tensor:
@@ -257,24 +245,18 @@ def _norm_at_the_end(block: BasicBlock, x: Tensor) -> Tensor:
 BEFORE = "A ReLU follows the second BatchNorm: it belongs after the addition, so that the branch can subtract too."
 SECOND = "The stride is on the second convolution: the first has it, and saves half the work."
 SLIPS = [
-    (_slip(join=lambda out, identity: out), "The shortcut is not added: F(x) + x."),
-    (_slip(join=lambda out, identity: identity), "The branch is not added: F(x) + x."),
-    (_slip(join=torch.sub), "F(x) and x are ADDED."),
-    (_slip(join=lambda out, identity: identity - out), "F(x) and x are ADDED."),
-    (_slip(join=torch.mul), "F(x) and x are ADDED, not multiplied."),
-    (_slip(join=lambda out, identity: (out + identity) / 2), "F(x) and x are added, not averaged."),
+    *slips_at_the_addition(_slip),
     (_slip(last=F.relu), BEFORE),
-    (_slip(last=F.relu, end=_same), BEFORE),
-    (_slip(end=_same), "The ReLU after the addition is missing."),
-    (_slip(middle=_same), "The ReLU after the first BatchNorm is missing."),
-    (_slip(middle=_same, end=_same), "Both ReLUs are missing: after the first BatchNorm, and after the addition."),
+    (_slip(last=F.relu, end=same), BEFORE),
+    (_slip(end=same), "The ReLU after the addition is missing."),
+    (_slip(middle=same), "The ReLU after the first BatchNorm is missing."),
+    (_slip(middle=same, end=same), "Both ReLUs are missing: after the first BatchNorm, and after the addition."),
     (_slip(norms_last=True), "The ReLU comes after the first BatchNorm, not before it."),
     (_one_norm, "The first BatchNorm is used twice: each convolution has one of its own."),
     (_norm_at_the_end, "The second BatchNorm comes before the addition: after it, it would rescale x as well."),
-    (_slip(shortcut=F.relu), "There is a ReLU on the shortcut: it carries x, or its projection, as it is."),
     (_slip(at=2), SECOND),
     (_slip(at=2, last=F.relu), BEFORE),
-    (_slip(at=2, last=F.relu, end=_same), BEFORE),
-    (_slip(at=2, end=_same), "The ReLU after the addition is missing."),
+    (_slip(at=2, last=F.relu, end=same), BEFORE),
+    (_slip(at=2, end=same), "The ReLU after the addition is missing."),
 ]
 OTHERWISE = "Compare your forward with the formula, layer by layer: convolution, BatchNorm, ReLU."

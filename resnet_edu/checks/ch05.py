@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_edu.blocks import Bottleneck, conv1x1
+from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
 from resnet_edu.checks.verdict import Wrong, exercise
 
@@ -214,11 +215,7 @@ def _count(inplanes: int, width: int, groups: int, out: int, projected: bool) ->
     return branch + projected * (inplanes * out + 2 * out)
 
 
-def _same(x: Tensor) -> Tensor:
-    return x
-
-
-def _branch(block: Bottleneck, x: Tensor, at: int = 2, first=F.relu, middle=F.relu, last=_same) -> Tensor:
+def _branch(block: Bottleneck, x: Tensor, at: int = 2, first=F.relu, middle=F.relu, last=same) -> Tensor:
     """The branch with its stride on convolution ``at``, and what follows each BatchNorm."""
     layers = ((block.conv1, block.bn1, first), (block.conv2, block.bn2, middle), (block.conv3, block.bn3, last))
     for number, (conv, norm, then) in enumerate(layers, start=1):
@@ -227,14 +224,7 @@ def _branch(block: Bottleneck, x: Tensor, at: int = 2, first=F.relu, middle=F.re
     return x
 
 
-def _slip(join: Callable = torch.add, end: Callable = F.relu, shortcut: Callable = _same, **options) -> Callable:
-    """A block with a mistake in its branch, at the addition, at its end or in its shortcut."""
-
-    def run(block: Bottleneck, x: Tensor) -> Tensor:
-        identity = x if block.downsample is None else block.downsample(x)
-        return end(join(_branch(block, x, **options), shortcut(identity)))
-
-    return run
+_slip = slip_maker(_branch)
 
 
 BEFORE = "A ReLU follows the last BatchNorm: it belongs after the addition, so that the branch can subtract too."
@@ -243,22 +233,17 @@ LATE = (  # in evaluation mode this is the same function
     "averages over pixels that are dropped. The 3x3 has the stride."
 )
 SLIPS = [
-    (_slip(join=lambda out, identity: out), "The shortcut is not added: F(x) + x."),
-    (_slip(join=lambda out, identity: identity), "The branch is not added: F(x) + x."),
-    (_slip(join=torch.sub), "F(x) and x are ADDED."),
-    (_slip(join=lambda out, identity: identity - out), "F(x) and x are ADDED."),
-    (_slip(join=torch.mul), "F(x) and x are ADDED, not multiplied."),
+    *slips_at_the_addition(_slip),
     (_slip(last=F.relu), BEFORE),
-    (_slip(last=F.relu, end=_same), BEFORE),
-    (_slip(end=_same), "The ReLU after the addition is missing."),
-    (_slip(first=_same), "The ReLU after the first BatchNorm is missing."),
-    (_slip(middle=_same), "The ReLU after the second BatchNorm, that of the 3x3, is missing."),
-    (_slip(first=_same, middle=_same), "Inside the branch a ReLU follows the first and the second BatchNorm."),
-    (_slip(shortcut=F.relu), "There is a ReLU on the shortcut: it carries x, or its projection, as it is."),
+    (_slip(last=F.relu, end=same), BEFORE),
+    (_slip(end=same), "The ReLU after the addition is missing."),
+    (_slip(first=same), "The ReLU after the first BatchNorm is missing."),
+    (_slip(middle=same), "The ReLU after the second BatchNorm, that of the 3x3, is missing."),
+    (_slip(first=same, middle=same), "Inside the branch a ReLU follows the first and the second BatchNorm."),
     (_slip(at=1), "The stride is on the first 1x1, which is v1: in v1.5 the 3x3 has it."),
     (_slip(at=3), LATE),
     (_slip(at=3, last=F.relu), BEFORE),
-    (_slip(at=3, last=F.relu, end=_same), BEFORE),
+    (_slip(at=3, last=F.relu, end=same), BEFORE),
 ]
 
 
