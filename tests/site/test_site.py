@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 FETCHED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "object": "data"}
 FETCHED_LINKS = {"stylesheet", "preload", "icon", "shortcut icon", "prefetch", "preconnect", "dns-prefetch"}
 
+BUTTONS = ("dropdown-launch-buttons", "btn-source-repository-button", "btn-source-issues-button")
+
 
 class Page(HTMLParser):
     """What a page links to, fetches and names; its images without alternative text; its description."""
@@ -181,10 +183,13 @@ def test_links_and_colab_buttons_only_where_the_addresses_agree(tmp_path: Path, 
     colab = f"https://colab.research.google.com/github/reader/their-book/blob/main/{chapter}.ipynb"
     agree = carried == "https://github.com/reader/their-book"
     assert (colab in html) is agree
+    assert all(button in html for button in BUTTONS) is agree
     assert ('href="https://github.com/reader/their-book"' in html) is agree
     assert "executablebooks/jupyter-book" not in html
 
 
-def test_no_link_to_a_repository_without_an_address(site: Path, pages: dict[Path, Page]) -> None:
-    hosts = {urlsplit(link).netloc for page in pages.values() for link in page.links}
-    assert not [host for host in hosts if "github" in host or "colab" in host]
+def test_no_buttons_without_an_address(site: Path, pages: dict[Path, Page]) -> None:
+    for path in content_pages(site, pages):
+        html = path.read_text(encoding="utf-8")
+        assert not [button for button in BUTTONS if button in html]
+        assert "executablebooks/jupyter-book" not in html
