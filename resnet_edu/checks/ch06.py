@@ -82,6 +82,7 @@ SETTINGS = [  # each one brings one new difficulty
     ((Bottleneck, 8, 3, 2, True), (16, 1, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 8, 2, 2, True), (16, 2, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 4, 2, 2, True), (16, 1, 1, 64), nn.BatchNorm2d),
+    ((Bottleneck, 8, 2, 1, True), (16, 2, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 8, 2, 2, False), (16, 2, 1, 64), nn.BatchNorm2d),
 ]
 
@@ -171,12 +172,20 @@ def ex_6_4(answer):
     state = met.state_dict()
     if list(state) != list(before) or any(not torch.equal(state[name], before[name]) for name in before):
         raise Wrong("The weights are not those of the given network. Copy it, or load its state dict, strictly.")
+    theirs = {parameter.data_ptr() for parameter in given.parameters()}
+    if any(parameter.data_ptr() in theirs for parameter in met.parameters()):
+        raise Wrong("Both networks share weights: training one would change the other. Copy them: copy.deepcopy(net).")
     _expect_dilated(met, expected)
     x = torch.randn(2, 1024, 6, 8)
     with torch.no_grad():
         maps, right = met.eval().layer4(x), expected.layer4(x)
     hint = "Compare its modules with those of ResNet(..., replace_stride_with_dilation=[False, False, True])."
     expect_close("The maps behind layer4", maps, right, hint, 1e-2)
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        logits, right = met(image), expected(image)
+    hint = "layer4 is right by itself: leave the stem, the pooling and the head as they are."
+    expect_close("What the network makes of an image", logits, right, hint, 1e-2)
 
 
 def _settings(net: nn.Module) -> dict[str, list[tuple]]:

@@ -219,6 +219,7 @@ LATE = "        first = "
         (OTHERS, OTHERS.replace("self.dilation", "1"), "AFTER `dilate`"),
         ("self.dilation *= stride", "self.dilation = stride", "its dilation should be 4"),
         ("self.dilation *= stride", "pass", "AFTER `dilate`"),
+        ("self.dilation *= stride", "self.dilation *= 2", "AFTER `dilate`"),
         ("        if dilate:\n            self.dilation *= stride\n            stride = 1\n",
          "        if dilate:\n            stride = 1\n            self.dilation *= stride\n", "AFTER `dilate`"),
         ("        return nn", "        self.dilation = previous\n        return nn", "multiplied by the stride"),
@@ -411,6 +412,9 @@ def test_6_4_knows_the_stub(verdict, earns, write) -> None:
         (ANEW, "    new.load_state_dict(net.state_dict())\n", "", "weights are not those"),
         (ANEW, "[False, False, True]", "[False, True, False]", "in front of layer4"),
         (ANEW, "[False, False, True]", "None", "no stride is left in it"),
+        (SURGERY, "    return net", "    net.maxpool = nn.Identity()\n    return net", "leave the stem"),
+        (ANEW, "    return new", "    new.fc = net.fc\n    return new", "share weights"),
+        (ANEW, "(net.state_dict())", "(net.state_dict(), assign=True)", "share weights"),
     ],
 )
 def test_6_4_names_the_mistake(verdict, earns, write, source, old, new, words) -> None:
