@@ -74,6 +74,7 @@ SETTINGS = [  # each one brings one new difficulty
     ((BasicBlock, 16, 2, 2, False), (8, 1, 1, 64), nn.BatchNorm2d),
     ((BasicBlock, 12, 2, 1, False), (8, 1, 1, 64), nn.BatchNorm2d),
     ((BasicBlock, 8, 2, 2, False), (8, 1, 1, 64), nn.BatchNorm2d),
+    ((BasicBlock, 8, 2, 1, False), (12, 1, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 4, 3, 1, False), (8, 1, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 4, 2, 1, False), (16, 1, 1, 64), nn.BatchNorm2d),
     ((Bottleneck, 8, 1, 2, False), (16, 1, 1, 64), nn.BatchNorm2d),
@@ -104,7 +105,7 @@ def ex_6_2(answer):
         call = f"_make_layer({block.__name__}, {planes}, {blocks}{options}) with {remembered}"
         stage = met._make_layer(block, planes, blocks, stride=stride, dilate=dilate)
         right = ResNet._make_layer(expected, block, planes, blocks, stride=stride, dilate=dilate)
-        if isinstance(stage, list | tuple):
+        if isinstance(stage, list | tuple | nn.ModuleList):
             raise Wrong(f"{call} should return an nn.Sequential, but it returns a {type(stage).__name__}. Wrap it.")
         if stage is None:
             raise Wrong(f"{call} returns nothing. The last line is `return nn.Sequential(*layers)`.")
@@ -135,7 +136,8 @@ def ex_6_3(answer):
             planes, stride = width * 2**number, 1 if number == 0 else 2
             expected.append(ResNet._make_layer(builder, BasicBlock, planes, blocks, stride))
         found = blocks_of(met)
-        expect_equal(f"The number of blocks of {call}", len(found), sum(layers), "One for each in `layers`.")
+        hint = "One for each in `layers`." if found else "A list does not register its blocks: use nn.Sequential."
+        expect_equal(f"The number of blocks of {call}", len(found), sum(layers), hint)
         _expect_widths(call, found, layers, width)
         start = 0
         for number, (blocks, right) in enumerate(zip(layers, expected, strict=True), start=1):
@@ -190,7 +192,9 @@ def ex_6_4(answer):
 
 def _settings(net: nn.Module) -> dict[str, list[tuple]]:
     convs = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d)]
-    values = {name: (conv.stride, conv.padding, conv.dilation) for name, conv in convs}
+    same = {name: conv.dilation if conv.kernel_size == (3, 3) else 0 for name, conv in convs}  # padding="same"
+    paddings = {name: same[name] if conv.padding == "same" else conv.padding for name, conv in convs}
+    values = {name: (conv.stride, paddings[name], conv.dilation) for name, conv in convs}
     return {name: [(v, v) if isinstance(v, int) else tuple(v) for v in three] for name, three in values.items()}
 
 

@@ -186,6 +186,7 @@ LATE = "        first = "
         ("stride != 1 or self.inplanes != outplanes", "self.inplanes != outplanes", "the stride is 2"),
         ("stride != 1 or self.inplanes != outplanes", "stride != 1 and self.inplanes != outplanes", "joined by `or`"),
         ("stride != 1 or self.inplanes != outplanes", "stride != 1 or self.inplanes != planes", "(planes * expansion)"),
+        ("stride != 1 or self.inplanes != outplanes", "self.inplanes < outplanes or stride > 1", "12 channels"),
         ("stride != 1 or self.inplanes != outplanes", "True", "where the identity belongs"),
         (OTHERS, OTHERS.replace("None", "downsample"), "where the identity belongs"),
         (FIRST, FIRST.replace("downsample", "None"), "has no projection"),
@@ -205,6 +206,7 @@ LATE = "        first = "
         ("        for _ in range(1, blocks):\n            layers.append(" + OTHERS + ")\n",
          "        layers += [" + OTHERS + "] * (blocks - 1)\n", "one block stands in several places"),
         ("return nn.Sequential(*layers)", "return layers", "returns a list"),
+        ("return nn.Sequential(*layers)", "return nn.ModuleList(layers)", "returns a ModuleList"),
         ("return nn.Sequential(*layers)", "nn.Sequential(*layers)", "returns nothing"),
         ("return nn.Sequential(*layers)", "return nn.Sequential(*reversed(layers))", "channels that come in"),
         # what every block gets
@@ -331,6 +333,7 @@ def test_6_3_knows_the_stub(verdict, earns, write) -> None:
         ([("layers[1], stride=2", "layers[1], stride=1")], "Pass it to the first block"),
         ([("layers[0], stride=1", "layers[0], stride=2")], "its stride should be 1"),
         ([("range(blocks - 1)", "range(blocks)")], "One for each in `layers`"),
+        ([("nn.Sequential(first, *others)", "[first, *others]")], "does not register"),
         ([("range(blocks - 1)", "range(2)")], "One for each in `layers`"),
         ([(", nn.BatchNorm2d(planes))", ")")], "it holds Conv2d"),
         ([("self.layer4(self.layer3(", "self.layer4.eval()(self.layer3(")], "training mode"),
@@ -382,7 +385,15 @@ def dilate_layer4(net):
 """
 
 
-@pytest.mark.parametrize("source", [SURGERY, ANEW, SURGERY.replace("(1, 1)", "1").replace("(2, 2)", "2")])
+@pytest.mark.parametrize(
+    "source",
+    [
+        SURGERY,
+        ANEW,
+        SURGERY.replace("(1, 1)", "1").replace("(2, 2)", "2"),
+        SURGERY.replace("padding = (2, 2)", "padding = 'same'"),
+    ],
+)
 def test_6_4_accepts_right_answers(verdict, earns, write, source) -> None:
     assert verdict(checks.ex_6_4, write(source, "dilate_layer4")) == "Exercise 6.4: right."
     assert earns(checks.ex_6_4, write(source, "dilate_layer4"))
