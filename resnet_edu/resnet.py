@@ -89,7 +89,8 @@ class ResNet(nn.Module):
         norm_layer: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        flags = replace_stride_with_dilation or [False, False, False]
+        dilate = replace_stride_with_dilation
+        flags = [False, False, False] if dilate is None else dilate
         check_arguments(block, layers, flags, zero_init_residual)
         self._norm_layer = nn.BatchNorm2d if norm_layer is None else norm_layer
         self.inplanes, self.dilation = 64, 1  # what the next block will meet; _make_layer moves both on

@@ -210,6 +210,12 @@ class NoExpansion(nn.Module):
             ValueError,
             r"replace_stride_with_dilation should be None or a 3-element tuple.* got \[True\]",
         ),
+        (
+            (Bottleneck, [1, 1, 1, 1]),
+            {"replace_stride_with_dilation": []},
+            ValueError,
+            r"replace_stride_with_dilation should be None or a 3-element tuple.* got \[\]",
+        ),
         ((BasicBlock, [1, 1, 1, 1]), {"groups": 2}, ValueError, "BasicBlock only supports groups=1 and base_width=64"),
         ((PlainBlock, [1, 1, 1, 1]), {"width_per_group": 4}, ValueError, "PlainBlock only supports groups=1"),
         (
