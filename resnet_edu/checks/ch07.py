@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torchvision
 from torch import Tensor
 
 from resnet_edu.blocks import BasicBlock, Bottleneck
@@ -59,6 +60,8 @@ def ex_7_2(answer):
     """Check the class: ``answer(block, layers, num_classes)``."""
     if not isinstance(answer, type):
         raise Wrong("Hand in the class itself, without parentheses: the check makes networks of its own.")
+    if issubclass(answer, torchvision.models.ResNet):
+        raise Wrong("MyResNet is torchvision's ResNet. Write it yourself; blocks may be the package's.")
     if issubclass(answer, ResNet) or getattr(answer, "_make_layer", None) is ResNet._make_layer:
         raise Wrong("MyResNet uses the package's ResNet. Write it yourself; blocks may be the package's.")
     for block, layers, classes in ((BasicBlock, [2, 1, 1, 2], 7), (Bottleneck, [1, 2, 1, 1], 5)):
@@ -97,17 +100,22 @@ def ex_7_3(answer):
         if wrong:
             hint = "parameters() knows no buffers: copy the state_dict." if "running" in wrong[0] else ""
             raise Wrong(f"{given}: {len(wrong)} tensors are not the state's, the first is {wrong[0]}. {hint}")
+        if any(loaded[name].data_ptr() == tensor.data_ptr() for name, tensor in state.items()):
+            hint = "Training would change the state. Copy the values: load_state_dict does, without assign=True."
+            raise Wrong(f"{given}: the net holds the state's own tensors. {hint}")
     _expect_refusals(answer, nets)
 
 
 def _expect_refusals(answer: Callable, nets: Callable) -> None:
-    """A state that does not fit must be refused, and not be loaded in part."""
+    """A state that does not fit must be refused."""
     silent = "strict=False is silent about it, and so is a filter on names or shapes: only fc may be left out."
+    spread = "copy_ spreads one number over a whole tensor: compare the shapes, or leave it to load_state_dict."
 
     for what, change in {
         "without layer3.0.bn1.running_var": lambda s: s.pop("layer3.0.bn1.running_var"),
         "whose names begin with `module.`": lambda s: [s.update({f"module.{name}": s.pop(name)}) for name in list(s)],
         "with layer4 of another width": lambda s: s.update({"layer4.0.conv2.weight": torch.zeros(8, 8, 3, 3)}),
+        "with a single number for layer4.0.bn1.weight": lambda s: s.update({"layer4.0.bn1.weight": torch.ones(1)}),
         "with a block too many": lambda s: s.update({"layer4.1.conv1.weight": torch.zeros(512, 512, 3, 3)}),
     }.items():
         net, state = nets(9)
@@ -116,7 +124,8 @@ def _expect_refusals(answer: Callable, nets: Callable) -> None:
             answer(net, state)
         except Exception:  # the answer is free to choose which
             continue
-        raise Wrong(f"A state {what} should raise an error, and load_body takes it. {silent}")
+        hint = spread if "single" in what else silent
+        raise Wrong(f"A state {what} should raise an error, and load_body takes it. {hint}")
 
 
 @exercise("7.4")
@@ -124,6 +133,7 @@ def ex_7_4(answer):
     """Check ResNet-34: a class called as ``answer(num_classes)``."""
     if not isinstance(answer, type):
         raise Wrong("Hand in the class itself, without parentheses: the check makes networks of its own.")
-    if issubclass(answer, ResNet):
-        raise Wrong("FixedResNet34 is the package's ResNet. Mend the broken one.")
+    if issubclass(answer, ResNet | torchvision.models.ResNet):
+        whose = "the package's" if issubclass(answer, ResNet) else "torchvision's"
+        raise Wrong(f"FixedResNet34 is {whose} ResNet. Mend the broken one.")
     expect_network("FixedResNet34(7)", answer(7), resnet34(num_classes=7))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 
 from resnet_edu import checks
 from resnet_edu.checks.ch07 import PREDICTED
@@ -196,6 +197,7 @@ def test_7_2_names_the_mistake(verdict, earns, write, changes, words) -> None:
 def test_7_2_wants_the_readers_own_class(verdict, write) -> None:
     assert "without parentheses" in verdict(checks.ex_7_2, torch.nn.Linear(1, 1))
     assert "uses the package's ResNet" in verdict(checks.ex_7_2, ResNet)
+    assert "is torchvision's ResNet" in verdict(checks.ex_7_2, torchvision.models.ResNet)
     copied = type("MyResNet", (write(CLASS, "MyResNet"),), {"_make_layer": ResNet._make_layer})
     assert "uses the package's ResNet" in verdict(checks.ex_7_2, copied)
 
@@ -229,6 +231,14 @@ def load_body(net, state):
         if "fc" not in name:
             parameter.data.copy_(state[name])
 """
+COPY = """
+def load_body(net, state):
+    own = net.state_dict()
+    assert set(own) == set(state)
+    for name in own:
+        if not name.startswith("fc."):
+            own[name].copy_(state[name])
+"""
 
 
 @pytest.mark.parametrize("source", [LOAD, REPORT])
@@ -255,6 +265,8 @@ def test_7_3_knows_the_stub(verdict, earns, write) -> None:
         (FILTER, [], "Leave fc out by its name"),
         (FILTER, [("n in own and", 'not n.startswith("fc") and n in own and')], "strict=False is silent about it"),
         (PARAMETERS, [], "parameters() knows no buffers"),
+        (LOAD, [("load_state_dict(body)", "load_state_dict(body, assign=True)")], "holds the state's own tensors"),
+        (COPY, [], "copy_ spreads one number"),
         (LOAD, [("    net.load", "    import copy\n    copy.deepcopy(net).load")], "are not the state's"),
     ],
 )  # fmt: skip
@@ -369,4 +381,5 @@ def test_7_4_names_the_mistake(verdict, earns, write, changes, words) -> None:
 
 def test_7_4_wants_a_class_of_the_readers_own(verdict, write) -> None:
     assert "without parentheses" in verdict(checks.ex_7_4, write(FIXED, "FixedResNet34")(7))
-    assert "Mend the broken one" in verdict(checks.ex_7_4, type("FixedResNet34", (ResNet,), {}))
+    for whose in (ResNet, torchvision.models.ResNet):
+        assert "Mend the broken one" in verdict(checks.ex_7_4, type("FixedResNet34", (whose,), {}))
