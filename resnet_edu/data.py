@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.datasets import CIFAR10, FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
@@ -125,6 +126,42 @@ def standardised_splits(dataset: Dataset) -> tuple[Tensor, Tensor, Tensor, Tenso
     mean, std = channel_statistics(dataset.train_images)
     train_x = standardise(dataset.train_images, mean, std)
     return train_x, dataset.train_labels, standardise(dataset.test_images, mean, std), dataset.test_labels
+
+
+def averaged(dataset: Dataset, size: int) -> Dataset:
+    """Return the data set with its images averaged down to ``size`` x ``size`` pixels.
+
+    Raises:
+        ValueError: the size is not a part of the images' side.
+
+    Example:
+        >>> averaged(load("digits"), 4)
+        Dataset('digits averaged to 4x4': 1437 training and 360 test images of (1, 4, 4), 10 classes)
+
+    Used in chapters 2 and 9, where the full size takes too long.
+    """
+    side = dataset.train_images.shape[-1]
+    if size < 1 or side % size:
+        raise ValueError(f"images of {side}x{side} cannot be averaged to {size}x{size}: {size} should divide {side}")
+    train, test = (
+        torch.cat([F.avg_pool2d(part.float(), side // size).round().byte() for part in images.split(2000)])
+        for images in (dataset.train_images, dataset.test_images)
+    )
+    name = dataset.name if size == side else f"{dataset.name} averaged to {size}x{size}"
+    return replace(dataset, name=name, train_images=train, test_images=test)
+
+
+def with_three_channels(dataset: Dataset) -> Dataset:
+    """Return the data set with grey images repeated over three channels, for networks that take colour.
+
+    Example:
+        >>> with_three_channels(load("digits")).train_images.shape
+        torch.Size([1437, 3, 8, 8])
+    """
+    if dataset.train_images.shape[1] == 3:
+        return dataset
+    train, test = (images.repeat(1, 3, 1, 1) for images in (dataset.train_images, dataset.test_images))
+    return replace(dataset, train_images=train, test_images=test)
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

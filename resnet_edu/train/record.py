@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from resnet_edu.train.files import replace_file
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("torchvision", "numpy", "scikit-learn")
@@ -71,17 +72,21 @@ class Recording:
             "code": _code(),
             "versions": {
                 "python": platform.python_version(),
-                "torch": torch.__version__,
+                "torch": str(torch.__version__),
                 **{package: importlib.metadata.version(package) for package in _PACKAGES},
             },
             "hardware": _hardware(),
         }
         self._start = time.perf_counter()
 
-    def write(self, rows: Iterable[Mapping]) -> None:
+    def write(self, rows: Iterable[Mapping], **more) -> None:
         """Write the rows, all with the first one's keys, as CSV, and the provenance as JSON beside it.
 
         Each file appears whole or not at all. Floats are written so that they read back to the last bit.
+
+        Args:
+            rows: numbers and strings by column.
+            more: further entries of the JSON, known only now, such as a summary; they win over the recording's own.
 
         Raises:
             ValueError: there is no row, a row whose keys differ from the first one's, or a value that is no plain
@@ -111,8 +116,9 @@ class Recording:
             "seconds": round(time.perf_counter() - self._start, 1),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(self.path, raw)
-        _replace(self.path.with_suffix(".json"), (json.dumps(finished | self.provenance, indent=2) + "\n").encode())
+        replace_file(self.path, raw)
+        about = json.dumps(finished | self.provenance | more, indent=2) + "\n"
+        replace_file(self.path.with_suffix(".json"), about.encode())
 
     def _refuse_taken_name(self) -> None:
         for path in (self.path, self.path.with_suffix(".json")):
@@ -167,19 +173,10 @@ def _array(column: tuple[str, ...]) -> np.ndarray:
     return np.array(column)
 
 
-def _replace(path: Path, raw: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(raw)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _command() -> str:
     """Return the command line with paths relative to the repository, or bare names where they lie outside."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    script = ["-m", spec.name] if spec else [_nameless(sys.argv[0])]
+    script = ["-m", spec.name.removesuffix(".__main__")] if spec else [_nameless(sys.argv[0])]
     return " ".join(["python", *script, *(_nameless(argument) for argument in sys.argv[1:])])
 
 

@@ -2,6 +2,7 @@
 
 import getpass
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_an_interrupted_write_leaves_the_old_result(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(record.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write(path, [{"a": 1}], overwrite=True)
     assert path.read_bytes() == old and sorted(file.name for file in tmp_path.iterdir()) == ["run.csv", "run.json"]

@@ -1,0 +1,89 @@
+"""The paper's experiment: plain and residual networks of 20 to 110 layers on CIFAR-10, a recorded run each (chapter 9).
+
+    python experiments/paper.py --scale full --jobs 4 --minutes 9
+    python experiments/paper.py --scale small --jobs 2
+
+Each run is the training command in a process of its own, in ``runs/SCALE/NAME``; when it is complete, its CSV and JSON
+are copied to ``book/results/SCALE``. What is complete is skipped, what was begun is resumed: after ``--minutes``, a
+Ctrl-C or a crash, the same command goes on. ``make results`` calls this.
+
+``full`` is He et al. 2015, section 4.2: 32x32, 164 epochs, for a GPU. ``small`` is what two CPU cores can do in some
+hours: the images averaged to 16x16, full widths, 20 epochs with the drops scaled, and 20 and 56 layers only.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from resnet_edu.train.run import is_complete
+
+ROOT = Path(__file__).resolve().parent.parent
+NETS = ("cifar_plain20", "cifar_resnet20", "cifar_plain56", "cifar_resnet56")
+# in the order in which they are worth having
+SCALES = {
+    "full": (
+        [*NETS, "cifar_resnet110", "cifar_plain32", "cifar_resnet32", "cifar_plain44", "cifar_resnet44"],
+        ["--data", "cifar10"],
+        3,
+    ),
+    "small": ([*NETS], ["--data", "cifar10", "--size", "16", "--epochs", "20"], 2),
+}
+
+
+def commands(scale: str, seeds: int | None, more: list[str]) -> dict[str, list[str]]:
+    """Return the training command of each run by the run's name: all networks with seed 0, then with the next seed."""
+    nets, arguments, usual_seeds = SCALES[scale]
+    return {
+        f"{net}-s{seed}": ["--model", net, *arguments, "--seed", str(seed), *more]
+        for seed in range(usual_seeds if seeds is None else seeds)
+        for net in nets
+    }
+
+
+def run(name: str, command: list[str], out: Path, results: Path, deadline: float) -> str:
+    """Run one command, or what is left of it, and return what came of it in one line."""
+    if (results / f"{name}.json").exists():
+        return f"{name}: recorded already"
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return f"{name}: not reached"
+    arguments = [*command, "--out", os.path.relpath(out / name, ROOT), "--resume"]
+    if left < float("inf"):
+        arguments += ["--stop-after", f"{left:.0f}"]
+    ended = subprocess.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, check=False)
+    if ended.returncode:
+        return f"{name}: stopped with status {ended.returncode}"
+    if not is_complete(out / name):
+        return f"{name}: unfinished"
+    results.mkdir(parents=True, exist_ok=True)
+    for suffix in (".csv", ".json"):  # the JSON, which says that all is there, comes last
+        shutil.copyfile(out / name / f"{name}{suffix}", results / f"{name}{suffix}")
+    return f"{name}: complete"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what is not complete yet; the status is 0 when every run of the scale is recorded."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=SCALES, required=True)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once: one a core, or several sharing a GPU")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later")
+    parser.add_argument("--seeds", type=int, help="so many seeds; by default 3 at full scale and 2 at small")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs and their checkpoints are")
+    parser.add_argument("--results", type=Path, default=ROOT / "book" / "results", help="where complete runs go")
+    args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --epochs 2 or --no-compile
+    todo = commands(args.scale, args.seeds, more)
+    deadline = time.monotonic() + 60 * args.minutes
+    out, results = args.runs / args.scale, args.results / args.scale
+    with ThreadPoolExecutor(args.jobs) as pool:
+        lines = list(pool.map(lambda name: run(name, todo[name], out, results, deadline), todo))
+    print("\n".join(lines))
+    return 0 if all((results / f"{name}.json").exists() for name in todo) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
