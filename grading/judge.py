@@ -1,0 +1,129 @@
+"""Judge handed-over answers in a process of its own: ``python -I judge.py < request.json``, one JSON line an answer.
+
+This process imports PyTorch and the package before it meets anything of a student's, so whatever a notebook did to
+modules, names or environment is not here. Each answer is unpickled and checked in a fork of it. What an answer itself
+replaces while it runs is found afterwards, by comparing every function of every module with what it was.
+
+The limit: an answer's code runs in the same process as its check. A determined attacker who reads this file can forge a
+verdict; README.md says how to grade so that nothing else is lost.
+"""
+
+import builtins
+import json
+import linecache
+import multiprocessing
+import os
+import secrets
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import cloudpickle
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, and no other
+
+from resnet_edu import checks  # noqa: E402
+from resnet_edu.checks import verdict  # noqa: E402
+
+
+def seal() -> Callable[[], str | None]:
+    """Remember all functions and classes of all modules; the function returned names one that was replaced since."""
+    plain = builtins.__dict__
+    builtins_before = dict(plain)
+    before = []
+    seen = set()
+    for module in list(sys.modules.values()):
+        todo = [(getattr(module, "__name__", "?"), module.__dict__)] if isinstance(module, types.ModuleType) else []
+        while todo:
+            where, names = todo.pop()
+            for name, value in list(names.items()):
+                if not callable(value) and not isinstance(value, staticmethod | classmethod | property):
+                    continue
+                before.append((where, names, name, value, _inside(value)))
+                if isinstance(value, type) and id(value) not in seen:
+                    seen.add(id(value))
+                    todo.append((f"{where}.{name}", value.__dict__))
+
+    def replaced(_inside=_inside) -> str | None:
+        for name in builtins_before:  # with nothing but `is`, until the builtins are known to be what they were
+            if name not in plain or plain[name] is not builtins_before[name]:
+                return f"builtins.{name}"
+        for where, names, name, value, inside in before:
+            if name not in names or names[name] is not value or _inside(value) != inside:
+                return f"{where}.{name}"
+        return None
+
+    return replaced
+
+
+def _inside(value: object) -> tuple:
+    if not isinstance(value, types.FunctionType):
+        return ()
+    cells = value.__closure__ or ()
+    return (
+        id(value.__code__),
+        id(value.__defaults__),
+        id(value.__kwdefaults__),
+        *(id(cell.cell_contents) for cell in cells if cell != types.CellType()),
+    )
+
+
+def run_check(name: str, handed_over: bytes, replaced: Callable[[], str | None]) -> tuple[bool, str]:
+    """Unpickle the answers and run the check on them: right or not, and the verdict as a sentence."""
+    judge, check = verdict.judge, getattr(checks, name).__wrapped__
+    try:
+        answers, lines = cloudpickle.loads(handed_over)
+        for file, source in lines.items():  # so that a verdict can quote the line that raised
+            linecache.cache[file] = (len(source), None, source, file)
+    except BaseException as error:
+        return False, f"not right yet. The answer could not be handed over: {type(error).__name__}: {error}"
+    try:
+        right, sentence = judge(check, *answers)
+    except BaseException as error:  # also SystemExit: an answer does not end the judge
+        right, sentence = False, f"not right yet. {type(error).__name__}: {error}"
+    changed = replaced()
+    if changed is not None:
+        return False, f"not right. While it was checked, the answer replaced {changed}, so its check proves nothing."
+    return right, sentence
+
+
+def _in_fork(name: str, handed_over: bytes, replaced: Callable, token: str, pipe) -> None:
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(silence, stream)
+    os.environ.clear()
+    send, leave = pipe.send, os._exit
+    right, sentence = run_check(name, handed_over, replaced)
+    send((token, right is True, str(sentence)))
+    leave(0)
+
+
+def judge_apart(name: str, handed_over: bytes, replaced: Callable, seconds: float) -> tuple[bool, str]:
+    """Judge one answer in a fork that ends after ``seconds``; no verdict from it means not right."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    token = secrets.token_hex(16)
+    fork = context.Process(target=_in_fork, args=(name, handed_over, replaced, token, theirs))
+    fork.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            return False, f"not right yet. The check was stopped after {seconds:g} seconds: does your code end?"
+        met, right, sentence = ours.recv()
+        if met == token:
+            return right, sentence
+    except (EOFError, ValueError, TypeError):
+        pass
+    finally:
+        fork.kill()
+        fork.join()
+    return False, "not right. The code ended the process in which it was checked."
+
+
+if __name__ == "__main__":
+    request = json.load(sys.stdin)
+    original = seal()
+    for exercise, file in request["answers"].items():
+        verdict_on_it = judge_apart(exercise, Path(file).read_bytes(), original, request["seconds"])
+        print(json.dumps([exercise, *verdict_on_it]), flush=True)
