@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from resnet_edu.train.run import is_complete
+from resnet_edu.train.session import is_complete
 
 ROOT = Path(__file__).resolve().parent.parent
 NETS = ("cifar_plain20", "cifar_resnet20", "cifar_plain56", "cifar_resnet56")

@@ -11,9 +11,10 @@ import torch
 
 from resnet_edu.train.epoch import PRECISIONS, fastest_precision
 from resnet_edu.train.networks import NORMS
+from resnet_edu.train.plan import Plan
 from resnet_edu.train.processes import started_by_torchrun
 from resnet_edu.train.recipe import SCHEDULES, Recipe
-from resnet_edu.train.run import Plan, train
+from resnet_edu.train.session import train
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,8 +52,11 @@ def parser() -> argparse.ArgumentParser:
     fast.add_argument("--deterministic", action="store_true", help="bitwise repeatable on a GPU too, and slower")
     where = top.add_argument_group("where")
     where.add_argument("--out", required=True, help="a new folder for the run")
-    where.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one")
-    where.add_argument("--overwrite", action="store_true", help="delete the run that stands in --out")
+    existing = where.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one"
+    )
+    existing.add_argument("--overwrite", action="store_true", help="delete the run that stands in --out")
     where.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS", help="then resume later")
     return top
 
@@ -133,6 +137,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: with --resume the same command goes on after the last whole epoch", file=sys.stderr)
         return 130
+    except torch.cuda.OutOfMemoryError as error:
+        print(f"error: {device} has too little memory for this batch size: {error}", file=sys.stderr)
+        return 1
     except (ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

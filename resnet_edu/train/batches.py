@@ -82,9 +82,14 @@ def shuffled(
         raise ValueError(f"a batch of {batch_size} cannot be shared equally by {processes} processes")
     order = torch.randperm(count, generator=generator)
     views = draw_views(count, pad, mirror, generator)
-    order = order.to(device)
-    views = Views(*(part.to(device) for part in views))
+    order, *views = (_send(part, device) for part in (order, *views))
     share = batch_size // processes
     for start in range(0, count - batch_size + 1, batch_size):
         mine = order[start + rank * share : start + (rank + 1) * share]
         yield data.images[mine], data.labels[mine], Views(*(part[mine] for part in views))
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)  # from pinned memory, so that nobody waits

@@ -1,0 +1,49 @@
+"""What determines the result of a training run, in one value that can be compared and written down (chapter 8)."""
+
+from dataclasses import asdict, dataclass, field
+
+from resnet_edu.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What determines the result of a run, but for the machine.
+
+    Args:
+        model: a name that :func:`resnet_edu.train.networks.make` knows.
+        data: a name that :func:`resnet_edu.data.load` knows.
+        recipe: the numbers of the training.
+        seed: of the initial weights, the order and the views.
+        size: pixels of the images' side after averaging; None leaves them.
+        widths, shortcut, norm: see :func:`resnet_edu.train.networks.make`.
+        pad: pixels of padding before a crop; None is an eighth of the side, 4 for CIFAR-10 as in the paper.
+        mirror: flip half of the images; None is for every data set but digits.
+        precision: "fp32", "bf16" or "fp16".
+        channels_last, compile: how the same is computed faster; results differ in rounding.
+    """
+
+    model: str
+    data: str
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    size: int | None = None
+    widths: tuple[int, int, int] = (16, 32, 64)
+    shortcut: str = "A"
+    norm: str = "batch"
+    pad: int | None = None
+    mirror: bool | None = None
+    precision: str = "fp32"
+    channels_last: bool = True
+    compile: bool = False
+
+    def flat(self) -> dict:
+        """Return the plan as a dictionary of plain values, which a checkpoint and JSON give back unchanged."""
+        flat = asdict(self)
+        return {**flat.pop("recipe"), **flat, "widths": list(self.widths)}
+
+    def expect(self, flat: dict) -> None:
+        """Raise ValueError, naming the differences, unless ``flat`` is this plan's own."""
+        ours = self.flat()
+        if differing := [name for name in ours if flat.get(name) != ours[name]]:
+            said = ", ".join(f"{name} {flat.get(name)} (now {ours[name]})" for name in differing)
+            raise ValueError(f"the run to resume was started with {said}: give the same settings or another folder")
