@@ -29,7 +29,9 @@ def notebooks(root: Path = ROOT) -> list[Path]:
 def folder_of(path: Path) -> str:
     """The notebook's folder as seen from the top: ``book``, ``book/solutions``, ``book/appendix``."""
     parts = path.absolute().parent.parts
-    return "/".join(parts[parts.index("book") :]) if "book" in parts else "book"
+    if "book" not in parts:
+        return "book"
+    return "/".join(parts[len(parts) - 1 - parts[::-1].index("book") :])  # the last one: a clone may be named book too
 
 
 def text(address: str = "", folder: str = "book") -> str:
