@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test notebooks repository lint clean
+.PHONY: book test colab notebooks repository lint clean
 
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build .
@@ -19,9 +19,14 @@ test: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(BIN)/python tools/execute.py $(ONLY)
 
+# Run every notebook as Colab would, on two versions of torch; its environments, .venv-colab-*, take 5 GB each.
+colab: $(INSTALLED)
+	$(BIN)/python tools/colab.py $(ONLY)
+
 # Write this copy's address into the notebooks and CITATION.cff: make repository URL=https://github.com/you/your-fork
-repository: $(INSTALLED)
-	$(BIN)/python tools/repository.py "$(URL)"
+# It needs nothing installed.
+repository:
+	@$(PYTHON) tools/repository.py "$(URL)"
 
 # Mend what ruff can mend, and say what it cannot.
 lint: $(INSTALLED)

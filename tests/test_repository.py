@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 import repository
 import setup_cell
@@ -17,6 +18,10 @@ ROOT = Path(__file__).parent.parent
         ("https://github.com/you/fork", "https://github.com/you/fork"),
         ("https://github.com/you/fork.git", "https://github.com/you/fork"),
         (" https://github.com/you/fork/ ", "https://github.com/you/fork"),
+        ("https://github.com/you/fork.git/", "https://github.com/you/fork"),
+        ("git@github.com:you/fork.git", "https://github.com/you/fork"),
+        ("ssh://git@github.com/you/fork", "https://github.com/you/fork"),
+        ("https://gitlab.com/group/part/fork", "https://gitlab.com/group/part/fork"),
         ("file:///srv/clone", "file:///srv/clone"),
     ],
 )
@@ -25,7 +30,21 @@ def test_addresses_are_cleaned(given: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "you/fork", "git@github.com:you/fork", 'https://x.org/a"b', "https://github.com"]
+    "given",
+    [
+        "",
+        "you/fork",
+        "github.com/you/fork",
+        "htps://github.com/you/fork",
+        "http://github.com/you/fork",
+        'https://x.org/a"b',
+        "https://x.org/a b",
+        "https://github.com",
+        "https://github.com/you",
+        "https://www.github.com/you/fork",
+        "https://github.com/you/fork/tree/main",
+        "https://github.com/you/fork?tab=readme-ov-file",
+    ],
 )
 def test_what_is_no_address_is_refused_with_an_example(given: str) -> None:
     with pytest.raises(ValueError, match="make repository URL=https"):
@@ -41,6 +60,7 @@ def test_the_address_is_written_everywhere_and_nothing_else_changes(tmp_path: Pa
     assert paths
     for path in paths:
         written = json.loads(path.read_text(encoding="utf-8"))
+        assert path.read_text(encoding="utf-8") == nbformat.writes(nbformat.read(path, as_version=4)) + "\n"
         original = json.loads((ROOT / path.relative_to(tmp_path)).read_text(encoding="utf-8"))
         setup, rest = [], []
         for cell in written["cells"]:

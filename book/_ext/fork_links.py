@@ -38,7 +38,7 @@ def add_links(app: Sphinx, config: Config) -> None:
         return
     url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
     addresses = _addresses(Path(app.confdir))
-    if addresses != {url}:
+    if {address.casefold() for address in addresses} != {url.casefold()}:
         carried = (
             ", ".join(sorted(address or "no address" for address in addresses))
             or "no address"
