@@ -99,7 +99,7 @@ class ExecuteApart(Execute):
 
     def start_new_kernel(self, **kwargs) -> None:
         """Start the kernel in the empty folder, with a bare environment and a limit to its memory."""
-        super().start_new_kernel(**kwargs, **self._bare())
+        super().start_new_kernel(**kwargs, **self._bare(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._group = getattr(self.km.provisioner, "pgid", None)
 
     def _bare(self) -> dict:
@@ -120,6 +120,8 @@ class ExecuteApart(Execute):
                 pass
 
     def _judge(self, answers: dict[str, str]) -> dict[str, tuple[bool, str]]:
+        if not answers:
+            return {}
         request = {"answers": answers, "seconds": self.check_seconds}
         judged = subprocess.run(
             [sys.executable, "-I", str(Path(__file__).with_name("judge.py"))],

@@ -1,0 +1,80 @@
+"""Points out of nbgrader's gradebook: a CSV with a column an exercise, and a course system's own gradebook filled in."""
+
+import csv
+import re
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+
+
+def table(database: Path, assignment: str, students: set[str] = frozenset()) -> list[dict]:
+    """A row for each student: points of each exercise, their sum, what is possible, and what waits for a human.
+
+    Raises:
+        LookupError: if the assignment is not in the gradebook.
+    """
+    rows = []
+    with Gradebook(f"sqlite:///{database}") as gradebook:
+        try:
+            cells = [cell for notebook in gradebook.find_assignment(assignment).notebooks for cell in notebook.grade_cells]
+        except MissingEntry:
+            raise LookupError(f"{assignment} is not in the gradebook: release it first.") from None
+        cells.sort(key=lambda cell: [int(part) if part.isdigit() else part for part in label(cell.name).split(".")])
+        graded = {submission.student.id: submission for submission in gradebook.assignment_submissions(assignment)}
+        absent = {s for s in students if not any(s in (g, g.rpartition("_")[2]) for g in graded)}
+        for student in sorted({*graded, *absent}):
+            submission = graded.get(student)
+            grades = {g.name: g for n in submission.notebooks for g in n.grades} if submission else {}
+            points = {label(cell.name): grades[cell.name].score if cell.name in grades else 0 for cell in cells}
+            waiting = [label(cell.name) for cell in cells if cell.name in grades and grades[cell.name].needs_manual_grade]
+            possible = sum(cell.max_score for cell in cells)
+            rows.append(
+                {"student": student, **points, "points": sum(points.values()), "possible": possible}
+                | {"to grade by hand": " ".join(waiting) if submission else "nothing was handed in"}
+            )
+    return rows
+
+
+def write(rows: list[dict], file: Path) -> None:
+    """Write a table as CSV."""
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -> list[str]:
+    """Fill ``column`` of a gradebook that Canvas or Moodle exported, write it to ``file``, and say who was not found.
+
+    A row belongs to a student if its ``key`` is the student's id, or ends in the same number: ``doejane_123`` is Canvas'
+    ID 123, and ``jane-doe_123`` Moodle's Participant 123. Everything else in the gradebook stays as it is.
+    """
+    with gradebook.open(encoding="utf-8-sig", newline="") as opened:
+        reader = csv.DictReader(opened)
+        lines, header = list(reader), reader.fieldnames or []
+    for name in (key, column):
+        if name not in header:
+            raise LookupError(f"{gradebook.name} has no column {name!r}; it has {', '.join(map(repr, header))}.")
+    places = {_number(line[key]): line for line in lines if line[key]} | {line[key]: line for line in lines}
+    missing = []
+    for row in rows:
+        line = places.get(row["student"]) or places.get(_number(row["student"]))
+        if line is None:
+            missing.append(f"{row['student']} is not in {gradebook.name}: no {key} is that, or ends in the same number.")
+        else:
+            line[column] = f"{row['points']:g}"
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, header)
+        writer.writeheader()
+        writer.writerows(lines)
+    return missing
+
+
+def label(grade_id: str) -> str:
+    """An exercise's number: ``ex_1_2_check`` is 1.2."""
+    return grade_id.removeprefix("ex_").removesuffix("_check").upper().replace("_", ".")
+
+
+def _number(name: str) -> str:
+    found = re.search(r"\d+$", name.strip())
+    return found[0] if found else name

@@ -1,0 +1,258 @@
+"""One submission of each kind is graded, from release to CSV, to exactly the points that it deserves."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make grading` installs it and runs these tests")
+
+import assignments
+import nbformat
+
+ROOT = Path(__file__).parents[2]
+NAME = "06_make_layer"  # its exercises give 3, 5, 4 and 4 points, and 6.5 is discussed; it trains nothing
+ANOTHER_WAY = """
+class MyBuilder(Dilating):
+    def __init__(self, inplanes=64, groups=1, base_width=64, norm_layer=nn.BatchNorm2d):
+        super().__init__(inplanes, norm_layer)
+        self.groups, self.base_width = groups, base_width
+"""
+WRONG = {
+    "ex_6_1": "resnet101 = dict.fromkeys(('projections', 'identities', 'layer1[0]', 'layer3[0]', 'layer3[22]', 'shape', "
+    "'shape dilated', 'dilations'), 7)",
+    "ex_6_2": "class MyBuilder(Dilating):\n    def _make_layer(self, *args, **kwargs):\n        return nn.Identity()",
+    "ex_6_3": "FixedStages = BrokenStages",
+    "ex_6_4": "def dilate_layer4(net):\n    return net",
+}
+PATCHES = """
+import builtins, os, sys
+from resnet_edu import checks
+from resnet_edu.checks import ch06, compare, verdict
+
+os.environ.pop("NBGRADER_EXECUTION", None)
+verdict.judge = lambda *args: (True, "right.")
+verdict._is_stub = lambda answer: False
+for module in (checks, ch06, compare, verdict):
+    for name in list(vars(module)):
+        if name.startswith(("ex_", "expect", "_expect")):
+            setattr(module, name, lambda *args, **kwargs: None)
+torch.allclose = torch.equal = lambda *args, **kwargs: True
+torch.Tensor.__sub__ = lambda self, other: torch.zeros(())
+builtins.all = lambda values: True
+sys.modules["resnet_edu.checks.ch06"] = sys.modules["resnet_edu.checks"] = ch06
+checks = type("Checks", (), {"__getattr__": lambda self, name: print})()
+print("Exercise 6.2: right.")
+"""
+WHILE_CHECKED = """
+def dilate_layer4(net):
+    from resnet_edu.checks import ch06, compare, verdict
+
+    for module in (ch06, compare, verdict):
+        for name, value in list(vars(module).items()):
+            if callable(value) and name.lstrip("_").startswith("expect"):
+                setattr(module, name, lambda *args, **kwargs: None)
+    return net
+"""
+LEAVES = """
+def dilate_layer4(net):
+    import os
+
+    os.environ.pop("NBGRADER_EXECUTION", None)
+    print("Exercise 6.4: right.")
+    os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def grade(tmp_path_factory: pytest.TempPathFactory):
+    """Run the command on a course of its own: what it prints, and whether it succeeded."""
+    course = tmp_path_factory.mktemp("class") / "course"
+
+    def run(*arguments: str) -> tuple[str, bool]:
+        command = [sys.executable, str(ROOT / "grading" / "grade.py"), "--course", str(course), *map(str, arguments)]
+        secret = os.environ | {"A_SECRET": "not for students"}
+        done = subprocess.run(command, capture_output=True, text=True, env=secret, check=False)
+        return done.stdout + done.stderr, done.returncode == 0
+
+    run.course = course
+    said, succeeded = run("release", NAME)
+    assert succeeded, said
+    return run
+
+
+@pytest.fixture(scope="module")
+def handed_in(grade, solutions, answer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a submission of each kind, as it would be downloaded."""
+    folder = tmp_path_factory.mktemp("downloads")
+    released = grade.course / "release" / NAME / f"{NAME}.ipynb"
+    right = {name: text for name, text in solutions(assignments.chapters()[NAME]).items() if name != "ex_6_5"}
+
+    def hand_in(student: str, answers: dict[str, str], change=lambda notebook: None, name: str = f"{NAME}.ipynb") -> None:
+        notebook = answer(assignments.read(released), answers)
+        change(notebook)
+        (folder / student).mkdir()
+        nbformat.write(notebook, folder / student / name)
+
+    def cell(notebook, name: str):
+        return next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
+
+    def drop(notebook) -> None:
+        notebook.cells = [c for c in notebook.cells if c not in (cell(notebook, "ex_6_1_check"), cell(notebook, "ex_6_2"))]
+
+    def tamper(notebook) -> None:
+        for name in ("ex_6_1_check", "ex_6_2_check"):
+            cell(notebook, name).source = 'print("Exercise 6.1: right.")'
+        cell(notebook, "ex_6_1_check").metadata.nbgrader.points = 100
+        cell(notebook, "ex_6_2_check").metadata.nbgrader.update(grade=False, locked=False, solution=True)
+        cell(notebook, "ex_6_3_check").metadata.tags = ["skip-execution", "raises-exception"]
+        cell(notebook, "ex_6_4_check").cell_type = "raw"
+
+    def patch(notebook) -> None:
+        notebook.cells.insert(3, nbformat.v4.new_code_cell(PATCHES))
+
+    hand_in("right", right | {"ex_6_5": "Both have the same weights, because ..."})
+    hand_in("another-way", right | {"ex_6_2": ANOTHER_WAY})
+    hand_in("partly", right | {name: WRONG[name] for name in ("ex_6_2", "ex_6_3")})
+    hand_in("wrong", WRONG)
+    hand_in("empty", {})
+    hand_in("missing-cells", right, drop)
+    hand_in("renamed", {"ex_6_1": right["ex_6_1"]}, name="my work (2).ipynb")
+    hand_in("tampered", WRONG | {"ex_6_4": right["ex_6_4"]}, tamper)
+    hand_in("monkeypatched", WRONG | {"ex_6_1": right["ex_6_1"]}, patch)
+    hand_in("while-checked", right | {"ex_6_4": WHILE_CHECKED})
+    hand_in("leaves-the-check", right | {"ex_6_4": LEAVES})
+    hand_in("ends-the-kernel", right | {"ex_6_2": "import os\nos._exit(0)"})
+    hand_in("environment", right | {"ex_6_4": 'import os\nassert "A_SECRET" not in os.environ\n' + right["ex_6_4"]})
+    loop = {"ex_6_2": "while True:\n    pass", "ex_6_4": "def dilate_layer4(net):\n    while True:\n        pass"}
+    hand_in("endless", right | loop)
+    (folder / "not-json").mkdir()
+    (folder / "not-json" / f"{NAME}.ipynb").write_text("nothing of a notebook")
+    (folder / "no-notebook").mkdir()
+    return folder
+
+
+DESERVED = {
+    "right": (3, 5, 4, 4),
+    "another-way": (3, 5, 4, 4),
+    "partly": (3, 0, 0, 4),
+    "wrong": (0, 0, 0, 0),
+    "empty": (0, 0, 0, 0),
+    "missing-cells": (3, 0, 4, 4),
+    "renamed": (3, 0, 0, 0),
+    "tampered": (0, 0, 0, 4),
+    "monkeypatched": (3, 0, 0, 0),
+    "while-checked": (3, 5, 4, 0),
+    "leaves-the-check": (3, 5, 4, 0),
+    "ends-the-kernel": (3, 0, 0, 0),
+    "environment": (3, 5, 4, 4),
+    "endless": (3, 0, 4, 0),
+    "not-json": (0, 0, 0, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(grade, handed_in) -> dict[str, dict]:
+    """The rows of the CSV that comes out, by student; what was printed is beside them."""
+    said, succeeded = grade("collect", NAME, handed_in)
+    assert succeeded, said
+    limits = ("--ExecuteApart.timeout=60", "--ExecuteApart.check_seconds=45")
+    printed, succeeded = grade("autograde", NAME, *limits)
+    assert succeeded, printed
+    export, succeeded = grade("export", NAME)
+    assert succeeded, export
+    with (grade.course / f"points_{NAME}.csv").open(encoding="utf-8", newline="") as opened:
+        return {row["student"]: row for row in csv.DictReader(opened)} | {"said": said + printed}
+
+
+@pytest.mark.parametrize("student", DESERVED)
+def test_a_submission_earns_what_it_deserves(graded, student: str) -> None:
+    earned = tuple(float(graded[student][label]) for label in ("6.1", "6.2", "6.3", "6.4"))
+    assert earned == DESERVED[student]
+    assert float(graded[student]["points"]) == sum(earned)
+
+
+def test_a_discussed_exercise_waits_for_a_human(graded) -> None:
+    assert float(graded["right"]["6.5"]) == 0 and graded["right"]["to grade by hand"] == "6.5"
+    assert graded["empty"]["to grade by hand"] == "", "nothing was written, so there is nothing to read"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "no-notebook: the folder holds no notebook.",
+        "renamed: my work (2).ipynb was taken for 06_make_layer.ipynb, by its exercises.",
+        "not-json: the file is not a readable notebook",
+        "missing-cells: the cell ex_6_1_check is missing",
+        "tampered: the cell ex_6_1_check was changed; it was put back as it was released",
+    ],
+)
+def test_what_is_not_as_it_should_be_is_said(graded, sentence: str) -> None:
+    assert sentence in graded["said"]
+
+
+def test_feedback_shows_the_verdicts(grade, graded) -> None:
+    said, succeeded = grade("feedback", NAME)
+    assert succeeded, said
+    pages = {path.parts[-3]: path.read_text(encoding="utf-8") for path in grade.course.glob("feedback/*/*/*.html")}
+    assert set(pages) == set(DESERVED)
+    assert "Exercise 6.1: right." in pages["right"] and "not right yet." in pages["wrong"]
+    assert "does your code end?" in pages["endless"]
+    assert "could not be read as a notebook" in pages["not-json"]
+
+
+def test_nothing_is_replaced_unasked(grade, graded, handed_in) -> None:
+    for command in (("release", NAME), ("collect", NAME, handed_in), ("export", NAME)):
+        assert "nothing was replaced: --force replaces it" in grade(*command)[0]
+    assert "not again" in grade("autograde", NAME, "--student", "empty")[0]
+
+
+def test_points_are_filled_into_an_exported_gradebook(grade, graded, tmp_path: Path) -> None:
+    book = tmp_path / "canvas.csv"
+    book.write_text('Student,ID,Chapter 6 (99),Other\n"Doe, Jane",partly,,5\n"Doe, John",nobody,1,6\n', encoding="utf-8")
+    said, succeeded = grade("export", NAME, "--into", book, "--column", "Chapter 6 (99)")
+    assert succeeded, said
+    assert "wrong is not in canvas.csv" in said
+    with (tmp_path / "canvas_filled.csv").open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["Chapter 6 (99)"] for row in rows] == ["7", "1"]
+    assert [row["Other"] for row in rows] == ["5", "6"]
+    assert "has no column" in grade("export", NAME, "--into", book, "--column", "Chapter 7", "--to", tmp_path / "x")[0]
+
+
+def test_a_student_who_is_not_on_the_list_is_not_collected(grade, handed_in) -> None:
+    listed = grade.course / "students.csv"
+    listed.write_text("id,last_name\nright,Doe\nnever,Roe\n", encoding="utf-8")
+    try:
+        said, _ = grade("collect", NAME, handed_in, "--force")
+        export, _ = grade("export", NAME, "--force")
+    finally:
+        listed.unlink()
+    assert "wrong is not in students.csv" in said and "right is not" not in said
+    assert "never" in (grade.course / f"points_{NAME}.csv").read_text(encoding="utf-8"), export
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("release", "77_nothing"), "There is no chapter '77_nothing' with exercises. There are: 01_plain_stack"),
+        (("autograde", "01_plain_stack"), "01_plain_stack has not been released here"),
+        (("collect", "01_plain_stack", "."), "01_plain_stack has not been released here"),
+        (("collect", NAME, "no/such/folder"), "There is no no/such/folder"),
+        (("feedback", "01_plain_stack"), "Nothing of 01_plain_stack is graded yet"),
+        (("export", "01_plain_stack"), "01_plain_stack is not in the gradebook"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(grade, command: tuple, sentence: str) -> None:
+    said, succeeded = grade(*command)
+    assert sentence in said and not succeeded and "Traceback" not in said
+
+
+def test_an_empty_folder_is_said(grade, tmp_path: Path) -> None:
+    said, succeeded = grade("collect", NAME, tmp_path)
+    assert f"No notebook was found in {tmp_path}" in said and not succeeded
+
+
