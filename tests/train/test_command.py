@@ -1,0 +1,99 @@
+"""The command: one clear sentence and a status for everything that can go wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from resnet_edu.train import record
+from resnet_edu.train.__main__ import device_named, main, parser, plan_from
+
+
+def test_the_defaults_are_the_papers_recipe():
+    args = parser().parse_args(["--model", "cifar_resnet20", "--data", "cifar10", "--out", "x"])
+    plan = plan_from(args, torch.device("cpu"))
+    recipe = plan.recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.schedule) == (164, 128, 0.1, "steps")
+    assert (recipe.momentum, recipe.weight_decay, recipe.warmup, recipe.label_smoothing) == (0.9, 1e-4, 0, 0.0)
+    assert (plan.shortcut, plan.norm, plan.widths, plan.seed) == ("A", "batch", (16, 32, 64), 0)
+
+
+def test_110_layers_warm_up():
+    args = parser().parse_args(["--model", "cifar_resnet110", "--data", "cifar10", "--out", "x"])
+    assert plan_from(args, torch.device("cpu")).recipe.warmup == 400
+
+
+def test_a_run_from_the_command(arguments, tmp_path, capsys):
+    assert main(arguments("--epochs", 1, "--out", tmp_path / "toy")) == 0
+    assert "toy: test error" in capsys.readouterr().out
+    assert record.read(tmp_path / "toy" / "toy.csv")["epoch"].tolist() == [1]
+    assert main(arguments("--epochs", 1, "--out", tmp_path / "toy", "--resume")) == 0
+    assert "is complete already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--model", "cifar_resnet9"], "depth must be 6n+2"),
+        (["--model", "vgg16"], "no network is called 'vgg16'"),
+        (["--data", "mnist"], "no data set is called 'mnist'; there are: digits, fashion_mnist, cifar10"),
+        (["--device", "cuda:99"], "there is no cuda:99"),
+        (["--device", "gpu"], "'gpu' is no device"),
+        (["--device", "mps"], "training on 'mps' is not supported"),
+        (["--size", "3"], "images of 8x8 cannot be averaged to 3x3"),
+        (["--epochs", "0"], "epochs should be at least 1"),
+        (["--batch-size", "4000"], "1437 images do not fill one batch of 4000"),
+        (["--lr", "1e30"], "the loss was nan at iteration"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(arguments, tmp_path, capsys, more, words):
+    assert main([*arguments("--epochs", 1, "--out", tmp_path / "toy"), *more]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and words in said and said.count("\n") == 1
+
+
+def test_missing_data_is_one_sentence(arguments, tmp_path, capsys, monkeypatch):
+    def unreachable(name, folder=None):
+        raise FileNotFoundError("cifar10 is not in the folder")
+
+    monkeypatch.setattr("resnet_edu.data.load", unreachable)
+    assert main(arguments("--out", tmp_path / "toy")) == 1
+    assert capsys.readouterr().err == "error: cifar10 is not in the folder\n"
+    assert not (tmp_path / "toy").exists()
+
+
+def test_unknown_options_and_contradictions_are_refused(arguments, tmp_path, capsys):
+    for more in (["--resume", "--overwrite"], ["--schedule", "cosine"], ["--nonsense"]):
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments("--out", tmp_path / "toy"), *more])
+        assert stopped.value.code == 2
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_named("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    assert device_named("auto") == torch.device("cuda:0")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert device_named("cuda") == torch.device("cuda:1")
+
+
+def test_an_interrupt_says_how_to_go_on(arguments, tmp_path):
+    out = tmp_path / "toy"
+    command = [sys.executable, "-m", "resnet_edu.train", *arguments("--epochs", 1000, "--out", out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (out / "toy.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "with --resume the same command goes on" in said
+    assert printed == ""  # and no progress bar without a terminal
+    assert said.count("\n") == 2
