@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import repository
+import setup_cell
 
 ROOT = Path(__file__).parents[2]
 # What a browser fetches by itself, as opposed to a link that a reader may follow.
@@ -174,18 +175,24 @@ def test_the_learning_path_is_up_to_date() -> None:
     assert drawn == learning_path.draw(toc), "run `python tools/learning_path.py`"
 
 
-@pytest.mark.parametrize("carried", ["https://github.com/reader/their-book", "https://github.com/someone/else", ""])
+# GitHub takes capitals and small letters in a name for the same.
+@pytest.mark.parametrize("carried", ["https://github.com/Reader/their-book", "https://github.com/someone/else", ""])
 def test_links_and_colab_buttons_only_where_the_addresses_agree(tmp_path: Path, carried: str) -> None:
     copy_sources(tmp_path)
     repository.write(carried, tmp_path)
-    chapter = "book/01_plain_stack"
-    html = (build(tmp_path, GITHUB_REPOSITORY="reader/their-book") / f"{chapter}.html").read_text(encoding="utf-8")
-    colab = f"https://colab.research.google.com/github/reader/their-book/blob/main/{chapter}.ipynb"
-    agree = carried == "https://github.com/reader/their-book"
-    assert (colab in html) is agree
-    assert all(button in html for button in BUTTONS) is agree
-    assert ('href="https://github.com/reader/their-book"' in html) is agree
-    assert "executablebooks/jupyter-book" not in html
+    agree = carried == "https://github.com/Reader/their-book"
+    site = build(tmp_path, GITHUB_REPOSITORY="reader/their-book")
+    for path in setup_cell.notebooks(tmp_path):
+        name = path.relative_to(tmp_path)
+        html = (site / name).with_suffix(".html").read_text(encoding="utf-8")
+        colab = f"https://colab.research.google.com/github/reader/their-book/blob/main/{name.as_posix()}"
+        issue = "https://github.com/reader/their-book/issues/new"
+        links = Page((site / name).with_suffix(".html")).links
+        assert (colab in links) is agree, name
+        assert ("https://github.com/reader/their-book" in links) is agree, name
+        assert any(link.startswith(issue) for link in links) is agree, name
+        assert all(button in html for button in BUTTONS) is agree, name
+        assert "executablebooks/jupyter-book" not in html
 
 
 def test_no_buttons_without_an_address(site: Path, pages: dict[Path, Page]) -> None:
