@@ -73,7 +73,7 @@ def shuffled(
     Raises:
         ValueError: the images do not fill one batch, or the batch cannot be shared equally.
 
-    Built in chapter 8.
+    Used in chapter 8.
     """
     count, device = len(data.images), data.images.device
     if count < batch_size:

@@ -37,7 +37,7 @@ def save(folder: str | Path, epoch: int, state: dict) -> Path:
         >>> epoch, state["weights"].tolist(), damaged
         (1, [1.0, 1.0], [])
 
-    Built in chapter 8.
+    Used in chapter 8.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def newest(folder: str | Path, map_location: str | torch.device = "cpu") -> tupl
     Returns:
         The epoch, the state, and a list of damaged files; epoch 0 and None where there is no sound checkpoint.
 
-    Built in chapter 8.
+    Used in chapter 8.
     """
     damaged = []
     for path in _newest_first(Path(folder)):

@@ -100,7 +100,7 @@ def evaluate_images(
 ) -> tuple[float, float]:
     """Return the mean loss (nats) and error (percent) in evaluation mode, and wait for the device once.
 
-    The same as :func:`resnet_edu.train.step.evaluate`, for images that are kept as bytes.
+    The same as :func:`resnet_edu.train.step.evaluate`, for images that are kept as bytes. Built in chapter 8.
     """
     model.eval()
     loss, wrong = 0, 0

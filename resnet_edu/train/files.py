@@ -11,6 +11,8 @@ def replace_file(path: Path, raw: bytes) -> None:
 
     Raises:
         OSError: the disk is full or cannot be written to; the unfinished file is removed.
+
+    Built in chapter 8.
     """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

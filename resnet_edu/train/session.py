@@ -27,7 +27,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     seconds: float = math.inf,
-    progress: bool = True,
+    progress: bool | None = None,
     say: Callable[[str], None] = print,
     processes: Processes = ALONE,
 ) -> None:
@@ -40,7 +40,7 @@ def train(
         resume: go on from the newest sound checkpoint in ``out``; start where there is none.
         overwrite: delete the run that stands in ``out``.
         seconds: stop before the epoch that would end later than this; at least one is done, and ``resume`` goes on.
-        progress: show a progress bar where the output is a terminal.
+        progress: show a progress bar, or none; None shows it where the output is a terminal, which a notebook's is not.
         say: prints a line.
         processes: those that train together.
 
@@ -90,7 +90,7 @@ def train(
         initial=run.epoch * run.iterations_an_epoch,
         desc=out.name,
         unit="it",
-        disable=None if progress and processes.writes else True,
+        disable=None if progress is None and processes.writes else not (progress and processes.writes),
     )
 
     def watch(batches):
