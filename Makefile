@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test colab notebooks repository lint clean
+.PHONY: book test colab grading notebooks repository lint clean
 
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build .
@@ -22,6 +22,10 @@ notebooks: $(INSTALLED)
 # Run every notebook as Colab would, on two versions of torch; its environments, .venv-colab-*, take 5 GB each.
 colab: $(INSTALLED)
 	$(BIN)/python tools/colab.py $(ONLY)
+
+# Test the grading for instructors (grading/README.md); nbgrader is added to the same environment first.
+grading: $(VENV)/.grading
+	$(BIN)/python -m pytest tests/grading
 
 # Write this copy's address into the notebooks and CITATION.cff: make repository URL=https://github.com/you/your-fork
 # It needs nothing installed.
@@ -42,4 +46,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	-@$(BIN)/python -m compileall -q $(VENV)/lib > /dev/null
+	@touch $@
+
+$(VENV)/.grading: $(INSTALLED) grading/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r grading/requirements.txt
 	@touch $@

@@ -64,7 +64,8 @@ def make(path: Path) -> NotebookNode:
     cells = [nbformat.v4.new_markdown_cell(TITLE.format(title=title), id="title"), *kept, *copy.deepcopy(exercises)]
     for number, cell in enumerate(cells):
         _finish(cell, f"given_{path.stem}_{number}")
-    return nbformat.v4.new_notebook(cells=cells, metadata={k: notebook.metadata[k] for k in ("kernelspec", "language_info")})
+    metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
 def check_of(source: str) -> tuple[str, str, str]:
@@ -85,17 +86,17 @@ def check_of(source: str) -> tuple[str, str, str]:
 
 
 def _needed(before: list[NotebookNode], exercises: list[NotebookNode]) -> set[int]:
-    """The chapter's cells without which the exercises do not run: setup, imports, and definitions, and theirs in turn."""
+    """Which of the chapter's cells the exercises need: setup, imports, definitions, and what those need in turn."""
     code = [i for i, cell in enumerate(before) if cell.cell_type == "code"]
     if len(code) < 2 or setup_cell.TAG not in before[code[0]].metadata.get("tags", []):
         raise ValueError("a chapter begins with the setup cell, and a cell with the imports after it")
     names = {i: _names(before[i].source) for i in code[1:]}
-    functions = {i: {n for n in made if re.search(rf"^(def|class) {n}\b", before[i].source, re.M)} for i, (made, _, _) in names.items()}
+    functions = {name for i in names for name in re.findall(r"^(?:def|class) (\w+)", before[i].source, re.MULTILINE)}
     own = [_names(cell.source) for cell in exercises if cell.cell_type == "code"]
     text = {word for cell in exercises if cell.cell_type == "markdown" for word in WORD.findall(cell.source)}
     made_here = set().union(*(made for made, _, _ in own))
     wanted = [(name, len(before)) for _, read, _ in own for name in read - made_here]
-    wanted += [(name, len(before)) for name in text - made_here if any(name in made for made in functions.values())]
+    wanted += [(name, len(before)) for name in (text & functions) - made_here]
     kept = set(code[:2])
     while wanted:
         name, end = wanted.pop()
@@ -128,10 +129,7 @@ def _names(source: str) -> tuple[set[str], set[str], set[str]]:
             targets = [statement.value.func] if isinstance(statement.value.func, ast.Name) else []
         else:
             targets = [t for t in getattr(statement, "targets", []) if isinstance(t, ast.Attribute | ast.Subscript)]
-        for target in targets:
-            while isinstance(target, ast.Attribute | ast.Subscript):
-                target = target.value
-            changed |= {target.id} if isinstance(target, ast.Name) else set()
+        changed |= {re.match(r"\w*", ast.unparse(target))[0] for target in targets}
     return made, read - made, changed - made
 
 

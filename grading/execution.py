@@ -1,10 +1,11 @@
 """Run a submission in a kernel apart, and let answers be judged where the submission has never been.
 
-In place of nbgrader's ``Execute``. A check cell does not run its check in the student's kernel, where the student's code
-could have changed it: there it only hands the answers over, pickled. ``judge.py`` checks them in a process of its own,
-and its verdict, not what the kernel said, becomes the cell's output, by which nbgrader gives the points.
+In place of nbgrader's ``Execute``. A check cell does not run its check in the student's kernel, where the student's
+code could have changed it: there it only hands the answers over, pickled. ``judge.py`` checks them in a process of its
+own, and its verdict, not what the kernel said, becomes the cell's output, by which nbgrader gives the points.
 """
 
+import contextlib
 import copy
 import functools
 import hashlib
@@ -19,12 +20,11 @@ import threading
 from pathlib import Path
 
 import nbformat
+from assignments import ROOT, check_of
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbgrader.preprocessors import Execute
 from traitlets import Float, Integer
-
-from assignments import ROOT, check_of
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "RESNET_EDU_DATA")
 HAND_OVER = """\
@@ -49,7 +49,7 @@ class ExecuteApart(Execute):
     timeout = Integer(120, help="Seconds for one cell.").tag(config=True)
     notebook_seconds = Integer(900, help="Seconds for the whole notebook.").tag(config=True)
     check_seconds = Integer(120, help="Seconds for one check.").tag(config=True)
-    gigabytes = Float(6.0, help="Memory that a kernel or a check may allocate, where the system can limit it.").tag(config=True)
+    gigabytes = Float(6.0, help="Memory for a kernel or a check, where the system can limit it.").tag(config=True)
     printed = Integer(200_000, help="Characters of output that are kept of one cell.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
@@ -114,10 +114,8 @@ class ExecuteApart(Execute):
     def _kill(self) -> None:
         group = getattr(self, "_group", None)
         if group:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def _judge(self, answers: dict[str, str]) -> dict[str, tuple[bool, str]]:
         if not answers:
@@ -174,4 +172,6 @@ def _output(name: str, right: bool, sentence: str) -> NotebookNode:
 
 def _why_not(outputs: list[NotebookNode], stopped: str | None) -> str:
     error = next((f"{out.ename}: {out.evalue}" for out in outputs if out.output_type == "error"), None)
-    return f"not right. {f'The answer could not be handed over: {error}' if error else stopped or 'There is no answer.'}"
+    if error:
+        return f"not right. The answer could not be handed over: {error}"
+    return f"not right. {stopped or 'There is no answer.'}"

@@ -13,9 +13,8 @@ try:
 except ImportError:
     sys.exit("Grading needs nbgrader: pip install -r grading/requirements.txt")
 
-import nbformat
-
 import assignments
+import nbformat
 import points
 import submissions
 
@@ -78,7 +77,8 @@ def feedback(course: Path, name: str, force: bool) -> None:
     if not list((course / "autograded").glob(f"*/{name}")):
         raise Trouble(f"Nothing of {name} is graded yet: python grading/grade.py autograde {name}")
     engine(course, "generate_feedback", name, *["--force"] * force)
-    print(f"{len(list((course / 'feedback').glob(f'*/{name}/*.html')))} pages: {course / 'feedback'}/STUDENT/{name}/{name}.html")
+    pages = list((course / "feedback").glob(f"*/{name}/*.html"))
+    print(f"{len(pages)} pages: {course / 'feedback'}/STUDENT/{name}/{name}.html")
 
 
 def export(course: Path, name: str, to: Path | None, into: Path | None, key: str, column: str, force: bool) -> None:
@@ -115,8 +115,9 @@ def engine(course: Path, command: str, *arguments: str) -> None:
     if done.returncode:
         log = course / f"{command}.log"
         log.write_text(done.stdout, encoding="utf-8")
-        reasons = re.findall(r"^(?:[\w.]+Error|[\w.]+Exception): .+$|\| ERROR\] (There was .+)$", done.stdout, re.MULTILINE)
-        raise Trouble("\n".join([*filter(None, reasons), f"nbgrader {command} did not succeed: read {log}"]))
+        reasons = re.findall(r"^ *(\w*(?:Error|Exception): .+)$|ERROR\] (There was .+)$", done.stdout, re.MULTILINE)
+        said = dict.fromkeys(error or student for error, student in reasons)
+        raise Trouble("\n".join([*said, f"nbgrader {command} did not succeed: read {log}"]))
 
 
 def main() -> None:
@@ -124,7 +125,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--course", type=Path, default=HERE / "course", help="where everything lands (grading/course)")
     commands = parser.add_subparsers(dest="command", required=True)
-    made = {c.__name__: commands.add_parser(c.__name__, help=c.__doc__) for c in (release, collect, autograde, feedback, export)}
+    steps = (release, collect, autograde, feedback, export)
+    made = {step.__name__: commands.add_parser(step.__name__, help=step.__doc__) for step in steps}
     made["release"].add_argument("names", nargs="*", metavar="CHAPTER", help="such as 01_plain_stack; all without it")
     for command in ("collect", "autograde", "feedback", "export"):
         made[command].add_argument("name", metavar="CHAPTER")

@@ -23,8 +23,8 @@ import cloudpickle
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, and no other
 
-from resnet_edu import checks  # noqa: E402
-from resnet_edu.checks import verdict  # noqa: E402
+from resnet_edu import checks
+from resnet_edu.checks import verdict
 
 
 def seal() -> Callable[[], str | None]:
@@ -46,8 +46,8 @@ def seal() -> Callable[[], str | None]:
                     todo.append((f"{where}.{name}", value.__dict__))
 
     def replaced(_inside=_inside) -> str | None:
-        for name in builtins_before:  # with nothing but `is`, until the builtins are known to be what they were
-            if name not in plain or plain[name] is not builtins_before[name]:
+        for name, value in builtins_before.items():  # with no builtin, until they are known to be what they were
+            if name not in plain or plain[name] is not value:
                 return f"builtins.{name}"
         for where, names, name, value, inside in before:
             if name not in names or names[name] is not value or _inside(value) != inside:

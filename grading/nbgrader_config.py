@@ -1,4 +1,4 @@
-"""What nbgrader needs to know. It is found by every nbgrader command, and by Jupyter, that is started in this folder."""
+"""What nbgrader needs to know: every nbgrader command, and Jupyter, finds this file when started in its folder."""
 
 import os
 import sys
@@ -7,9 +7,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, LimitOutput, OverwriteCells, SaveAutoGrades  # noqa: E402
-
 from execution import ExecuteApart  # noqa: E402
+from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, LimitOutput, OverwriteCells, SaveAutoGrades  # noqa: E402
 from restore import RestoreCells  # noqa: E402
 
 c = get_config()  # noqa: F821 - traitlets gives it

@@ -1,4 +1,4 @@
-"""Points out of nbgrader's gradebook: a CSV with a column an exercise, and a course system's own gradebook filled in."""
+"""Points out of nbgrader's gradebook: a CSV with a column for each exercise, or Canvas' or Moodle's own filled in."""
 
 import csv
 import re
@@ -16,17 +16,17 @@ def table(database: Path, assignment: str, students: set[str] = frozenset()) -> 
     rows = []
     with Gradebook(f"sqlite:///{database}") as gradebook:
         try:
-            cells = [cell for notebook in gradebook.find_assignment(assignment).notebooks for cell in notebook.grade_cells]
+            notebooks = gradebook.find_assignment(assignment).notebooks
         except MissingEntry:
             raise LookupError(f"{assignment} is not in the gradebook: release it first.") from None
-        cells.sort(key=lambda cell: [int(part) if part.isdigit() else part for part in label(cell.name).split(".")])
+        cells = sorted((cell for n in notebooks for cell in n.grade_cells), key=lambda cell: _natural(cell.name))
         graded = {submission.student.id: submission for submission in gradebook.assignment_submissions(assignment)}
         absent = {s for s in students if not any(s in (g, g.rpartition("_")[2]) for g in graded)}
         for student in sorted({*graded, *absent}):
             submission = graded.get(student)
             grades = {g.name: g for n in submission.notebooks for g in n.grades} if submission else {}
             points = {label(cell.name): grades[cell.name].score if cell.name in grades else 0 for cell in cells}
-            waiting = [label(cell.name) for cell in cells if cell.name in grades and grades[cell.name].needs_manual_grade]
+            waiting = [label(c.name) for c in cells if c.name in grades and grades[c.name].needs_manual_grade]
             possible = sum(cell.max_score for cell in cells)
             rows.append(
                 {"student": student, **points, "points": sum(points.values()), "possible": possible}
@@ -46,8 +46,8 @@ def write(rows: list[dict], file: Path) -> None:
 def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -> list[str]:
     """Fill ``column`` of a gradebook that Canvas or Moodle exported, write it to ``file``, and say who was not found.
 
-    A row belongs to a student if its ``key`` is the student's id, or ends in the same number: ``doejane_123`` is Canvas'
-    ID 123, and ``jane-doe_123`` Moodle's Participant 123. Everything else in the gradebook stays as it is.
+    A row belongs to a student if its ``key`` is the student's id, or ends in the same number: ``doejane_123`` is the ID
+    123 of Canvas, and ``jane-doe_123`` the Participant 123 of Moodle. Everything else in the gradebook stays as it is.
     """
     with gradebook.open(encoding="utf-8-sig", newline="") as opened:
         reader = csv.DictReader(opened)
@@ -60,7 +60,7 @@ def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -
     for row in rows:
         line = places.get(row["student"]) or places.get(_number(row["student"]))
         if line is None:
-            missing.append(f"{row['student']} is not in {gradebook.name}: no {key} is that, or ends in the same number.")
+            missing.append(f"{row['student']} is not in {gradebook.name}: no {key} is that, or ends in its number.")
         else:
             line[column] = f"{row['points']:g}"
     with file.open("w", encoding="utf-8", newline="") as opened:
@@ -73,6 +73,10 @@ def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -
 def label(grade_id: str) -> str:
     """An exercise's number: ``ex_1_2_check`` is 1.2."""
     return grade_id.removeprefix("ex_").removesuffix("_check").upper().replace("_", ".")
+
+
+def _natural(grade_id: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (0, part) for part in label(grade_id).split(".")]
 
 
 def _number(name: str) -> str:

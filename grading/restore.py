@@ -16,7 +16,8 @@ class RestoreCells(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         about = resources["nbgrader"]
-        path = Path("release", about["assignment"], f"{about['notebook']}.ipynb")  # nbgrader works in the course's folder
+        # nbgrader works in the course's folder
+        path = Path("release", about["assignment"], f"{about['notebook']}.ipynb")
         for sentence in restore(nb, nbformat.read(path, as_version=4)):
             self.log.warning("%s: %s", about["student"], sentence)
         return nb, resources

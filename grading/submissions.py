@@ -1,25 +1,24 @@
 """Whose file is it? Put downloaded notebooks where nbgrader looks for them: ``submitted/STUDENT/ASSIGNMENT/``.
 
-Three forms are known: ``STUDENT/any name.ipynb``; Moodle's ``Jane Doe_123_assignsubmission_file_/any name.ipynb``; Canvas'
-``doejane_123_4567_any name.ipynb``, with or without LATE. The last two become ``jane-doe_123`` and ``doejane_123``.
+Three forms are known: ``STUDENT/any name.ipynb``; Moodle's ``Jane Doe_123_assignsubmission_file_/any name.ipynb``;
+Canvas' ``doejane_123_4567_any name.ipynb``, with or without LATE. The last two become ``jane-doe_123`` and
+``doejane_123``.
 """
 
 import csv
-import json
 import re
 import shutil
 import zipfile
 from pathlib import Path
 
 import nbformat
-
 from assignments import read
 
 MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_file")
 CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_.+\.ipynb$", re.IGNORECASE)
 NOTE = """\
-**What was handed in could not be read as a notebook.** ({reason}) It was graded as if nothing had been answered. The file
-as it was handed in is kept beside this one, as `{kept}`."""
+**What was handed in could not be read as a notebook.** ({reason}) It was graded as if nothing had been answered. The
+file as it was handed in is kept beside this one, as `{kept}`."""
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -37,41 +36,47 @@ def collect(downloads: Path, course: Path, assignment: str, force: bool = False)
     """
     released = course / "release" / assignment / f"{assignment}.ipynb"
     if not released.exists():
-        raise FileNotFoundError(f"{assignment} has not been released here: python grading/grade.py release {assignment}")
+        raise FileNotFoundError(f"{assignment} has not been released here: grade.py release {assignment}")
     ours, known = grade_ids(read(released)), roster(course)
-    sentences, found, empty = [], {}, set()
+    found, sentences = _sort(downloads, known)
+    for student, paths in found.items():
+        mine = [path for path in paths if _is_of(path, ours)]
+        to = course / "submitted" / student / assignment / released.name
+        if not mine:
+            sentences.append(f"{student}: {paths[-1].name} holds no exercise of {assignment}; it was left out.")
+            continue
+        if to.exists() and not force:
+            sentences.append(f"{student} was collected before, and nothing was replaced: --force replaces it.")
+            continue
+        if len(mine) > 1:
+            sentences.append(f"{student} handed in {len(mine)} notebooks; {mine[-1].name}, the last, was taken.")
+        if not mine[-1].name.endswith(released.name):
+            sentences.append(f"{student}: {mine[-1].name} was taken for {released.name}, by its exercises.")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(mine[-1], to)
+    if not found:
+        raise FileNotFoundError("\n".join([*sentences, f"No notebook was found in {downloads}."]))
+    return sentences
+
+
+def _sort(downloads: Path, known: set[str]) -> tuple[dict[str, list[Path]], list[str]]:
+    """Each student's notebooks, and a sentence for everything that is not one."""
+    found, without, sentences = {}, set(), []
     for path in sorted(p for p in downloads.rglob("*") if not {".ipynb_checkpoints", "__MACOSX"} & set(p.parts)):
         student = owner(path, downloads)
         if path.is_dir():
-            empty |= {student} if student and path.parent == downloads else set()
+            without |= {student} if path.parent == downloads else set()
         elif path.suffix != ".ipynb":
             sentences.append(f"{path.relative_to(downloads)} is not a notebook; it was left out.")
         elif student is None:
             sentences.append(f"{path.name} does not say whose it is: put it into a folder with the student's name.")
         elif known and not known & {student, student.rpartition("_")[2]}:
             sentences.append(f"{student} is not in students.csv; {path.name} was left out.")
-            empty.discard(student)
+            without.discard(student)
         else:
             found.setdefault(student, []).append(path)
-    for student, paths in found.items():
-        mine = [path for path in paths if _is_of(path, ours)]
-        if not mine:
-            sentences.append(f"{student}: {paths[-1].name} holds no exercise of {assignment}; it was left out.")
-            continue
-        path, to = mine[-1], course / "submitted" / student / assignment / released.name
-        if len(mine) > 1:
-            sentences.append(f"{student} handed in {len(mine)} notebooks; {path.name}, the last, was taken.")
-        if to.exists() and not force:
-            sentences.append(f"{student} was collected before, and nothing was replaced: --force replaces it.")
-            continue
-        if not path.name.endswith(released.name):
-            sentences.append(f"{student}: {path.name} was taken for {released.name}, by its exercises.")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, to)
-    sentences += [f"{student}: the folder holds no notebook." for student in sorted(empty - set(found))]
-    if not found:
-        raise FileNotFoundError("\n".join([*sentences, f"No notebook was found in {downloads}."]))
-    return sentences
+    sentences += [f"{student}: the folder holds no notebook." for student in sorted(without - set(found))]
+    return found, sentences
 
 
 def owner(path: Path, downloads: Path) -> str | None:
@@ -100,7 +105,7 @@ def make_readable(course: Path, assignment: str) -> list[str]:
     for folder in sorted((course / "submitted").glob(f"*/{assignment}")):
         student, path = folder.parent.name, folder / f"{assignment}.ipynb"
         if not path.exists():
-            sentences.append(f"{student}: there is no {path.name} in submitted/{student}/{assignment}, so nothing to grade.")
+            sentences.append(f"{student}: there is no {path.name} in {folder}, so nothing to grade.")
             continue
         reason = why_unreadable(path)
         if reason:

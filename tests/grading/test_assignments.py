@@ -26,10 +26,9 @@ def grade(notebook: nbformat.NotebookNode) -> dict[str, tuple[float, str]]:
     ]
     assert not broken, "the assignment itself runs"
     checks = [cell for cell in notebook.cells if cell.cell_type == "code" and is_grade(cell)]
-    return {
-        cell.metadata.nbgrader.grade_id: (determine_grade(cell)[0], cell.outputs[0].get("text") or cell.outputs[0].evalue)
-        for cell in checks
-    }
+    said = [cell.outputs[0].get("text") or cell.outputs[0].evalue for cell in checks]
+    names = [cell.metadata.nbgrader.grade_id for cell in checks]
+    return {name: (determine_grade(cell)[0], line) for name, cell, line in zip(names, checks, said, strict=True)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -56,6 +55,8 @@ def test_stubs_earn_nothing(chapter: Path) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_solutions_earn_everything(chapter: Path, solutions, answer) -> None:
+    if not (assignments.ROOT / "book" / "solutions" / chapter.name).exists():
+        pytest.skip("this copy of the book withholds its solutions")
     notebook = assignments.make(chapter)
     most = {c.metadata.nbgrader.grade_id: c.metadata.nbgrader.points for c in notebook.cells if is_grade(c)}
     checked = {name.removesuffix("_check") for name in most if name.endswith("_check")}

@@ -15,6 +15,8 @@ import nbformat
 
 ROOT = Path(__file__).parents[2]
 NAME = "06_make_layer"  # its exercises give 3, 5, 4 and 4 points, and 6.5 is discussed; it trains nothing
+if not (ROOT / "book" / "solutions" / f"{NAME}.ipynb").exists():
+    pytest.skip("this copy of the book withholds its solutions", allow_module_level=True)
 ANOTHER_WAY = """
 class MyBuilder(Dilating):
     def __init__(self, inplanes=64, groups=1, base_width=64, norm_layer=nn.BatchNorm2d):
@@ -22,8 +24,7 @@ class MyBuilder(Dilating):
         self.groups, self.base_width = groups, base_width
 """
 WRONG = {
-    "ex_6_1": "resnet101 = dict.fromkeys(('projections', 'identities', 'layer1[0]', 'layer3[0]', 'layer3[22]', 'shape', "
-    "'shape dilated', 'dilations'), 7)",
+    "ex_6_1": "resnet101 = {'projections': 7, 'identities': 7}",
     "ex_6_2": "class MyBuilder(Dilating):\n    def _make_layer(self, *args, **kwargs):\n        return nn.Identity()",
     "ex_6_3": "FixedStages = BrokenStages",
     "ex_6_4": "def dilate_layer4(net):\n    return net",
@@ -91,7 +92,7 @@ def handed_in(grade, solutions, answer, tmp_path_factory: pytest.TempPathFactory
     released = grade.course / "release" / NAME / f"{NAME}.ipynb"
     right = {name: text for name, text in solutions(assignments.chapters()[NAME]).items() if name != "ex_6_5"}
 
-    def hand_in(student: str, answers: dict[str, str], change=lambda notebook: None, name: str = f"{NAME}.ipynb") -> None:
+    def hand_in(student: str, answers: dict, change=lambda notebook: None, name: str = f"{NAME}.ipynb") -> None:
         notebook = answer(assignments.read(released), answers)
         change(notebook)
         (folder / student).mkdir()
@@ -101,7 +102,8 @@ def handed_in(grade, solutions, answer, tmp_path_factory: pytest.TempPathFactory
         return next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
 
     def drop(notebook) -> None:
-        notebook.cells = [c for c in notebook.cells if c not in (cell(notebook, "ex_6_1_check"), cell(notebook, "ex_6_2"))]
+        for name in ("ex_6_1_check", "ex_6_2"):
+            notebook.cells.remove(cell(notebook, name))
 
     def tamper(notebook) -> None:
         for name in ("ex_6_1_check", "ex_6_2_check"):
@@ -212,7 +214,7 @@ def test_nothing_is_replaced_unasked(grade, graded, handed_in) -> None:
 
 def test_points_are_filled_into_an_exported_gradebook(grade, graded, tmp_path: Path) -> None:
     book = tmp_path / "canvas.csv"
-    book.write_text('Student,ID,Chapter 6 (99),Other\n"Doe, Jane",partly,,5\n"Doe, John",nobody,1,6\n', encoding="utf-8")
+    book.write_text("Student,ID,Chapter 6 (99),Other\nDoe,partly,,5\nRoe,nobody,1,6\n", encoding="utf-8")
     said, succeeded = grade("export", NAME, "--into", book, "--column", "Chapter 6 (99)")
     assert succeeded, said
     assert "wrong is not in canvas.csv" in said
@@ -254,5 +256,3 @@ def test_what_cannot_be_done_is_said_in_a_sentence(grade, command: tuple, senten
 def test_an_empty_folder_is_said(grade, tmp_path: Path) -> None:
     said, succeeded = grade("collect", NAME, tmp_path)
     assert f"No notebook was found in {tmp_path}" in said and not succeeded
-
-

@@ -1,0 +1,118 @@
+"""Student code is stopped in time, cannot flood the grader, and meets no secret; and the judge notices what is replaced."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make grading` installs it and runs these tests")
+
+import execution
+import nbformat
+from assignments import check_of
+from execution import ExecuteApart
+
+JUDGE = Path(execution.__file__).with_name("judge.py")
+ABOUT = {"nbgrader": {"student": "a test"}}
+FORGERY = """
+import sys, types
+sys.path.insert(0, {folder!r})
+import judge
+
+{before}
+class Answer:
+    def __reduce__(self):
+        return exec, ({attack!r},)
+
+import cloudpickle
+handed_over = cloudpickle.dumps(((Answer(), (1, 2, 4)), {{}}))
+print(judge.judge_apart("ex_1_5", handed_over, judge.seal(), 20))
+"""
+
+
+def run(*sources: str, **limits) -> tuple[nbformat.NotebookNode, float]:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    started = time.monotonic()
+    notebook, _ = ExecuteApart(**limits).preprocess(notebook, ABOUT)
+    return notebook, time.monotonic() - started
+
+
+def test_a_cell_that_does_not_end_is_stopped_and_the_next_one_runs() -> None:
+    notebook, _ = run("while True:\n    pass", "print('here')", timeout=3)
+    assert notebook.cells[0].outputs[0].ename == "CellTimeoutError"
+    assert notebook.cells[1].outputs[0].text == "here\n"
+
+
+def test_a_notebook_that_refuses_to_be_interrupted_is_killed() -> None:
+    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+    notebook, seconds = run(stubborn, "print('here')", timeout=2, notebook_seconds=12)
+    assert not notebook.cells[1].outputs
+    assert seconds < 120
+
+
+def test_what_a_notebook_leaves_running_is_killed_with_it(tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    child = f"import time, pathlib\nwhile True:\n    pathlib.Path({str(alive)!r}).touch(); time.sleep(0.2)"
+    run(f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(3)")
+    assert alive.exists()
+    alive.unlink()
+    time.sleep(1)
+    assert not alive.exists()
+
+
+def test_a_flood_of_output_is_cut_off() -> None:
+    notebook, _ = run("import time\nfor i in range(20):\n    print('x' * 100_000); time.sleep(0.3)", printed=300_000)
+    assert 0 < sum(len(out.text) for out in notebook.cells[0].outputs) < 1_500_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process so")
+def test_memory_is_limited() -> None:
+    notebook, _ = run("block = bytearray(3 * 2**30)", gigabytes=2)
+    assert notebook.cells[0].outputs[0].ename == "MemoryError"
+
+
+def test_the_environment_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", "secret")
+    notebook, _ = run("import os\nprint(sorted(os.environ), os.environ['HOME'], os.listdir())")
+    said = notebook.cells[0].outputs[0].text
+    assert "A_TOKEN" not in said and os.environ.get("HOME", "/") not in said.split()[-2:]
+
+
+def test_files_of_the_book_that_change_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "BEFORE", "another hash")
+    with pytest.raises(RuntimeError, match="Files of the book changed while the notebook of a test ran"):
+        run("1 + 1")
+
+
+@pytest.mark.parametrize(
+    ("attack", "sentence"),
+    [
+        ("import builtins; builtins.len = lambda x: 0", "replaced builtins.len"),
+        ("import torch; torch.equal = lambda *a: True", "replaced torch"),
+        ("import torch; torch.Tensor.max = lambda *a: 0", "replaced torch"),
+        ("from resnet_edu.checks import verdict; verdict.Wrong = KeyError", "replaced resnet_edu.checks"),
+        (
+            "from resnet_edu.checks import ch01; ch01.ex_1_5.__wrapped__.__code__ = (lambda a, b: None).__code__",
+            "replaced",
+        ),
+        ("raise SystemExit", "SystemExit"),
+        ("import os; os._exit(0)", "ended the process"),
+        ("import os; [os.write(n, b'right') for n in range(3, 30) if os.path.exists(f'/proc/self/fd/{n}')]", "right"),
+        ("while True: pass", "does your code end?"),
+    ],
+)
+def test_an_answer_that_attacks_its_check_is_not_right(attack: str, sentence: str) -> None:
+    script = FORGERY.format(folder=str(JUDGE.parent), before="", attack=attack)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.startswith("(False, "), done.stdout + done.stderr
+    assert sentence in done.stdout
+
+
+def test_a_check_cell_is_a_call_of_a_check() -> None:
+    assert check_of("x = 1\nchecks.ex_1_2(x, key=2)") == ("x = 1", "ex_1_2", "x, key=2")
+    for other in ("print(1)", "checks", "assert True", "check.ex_1_2(x)", "((", ""):
+        with pytest.raises(ValueError, match="a check cell ends in"):
+            check_of(other)
