@@ -1,4 +1,4 @@
-"""Student code is stopped in time, cannot flood the grader, and meets no secret; and the judge notices what is replaced."""
+"""Student code is stopped in time, cannot flood the grader, and meets no secret; the judge notices what is replaced."""
 
 import os
 import subprocess
@@ -30,6 +30,12 @@ class Answer:
 import cloudpickle
 handed_over = cloudpickle.dumps(((Answer(), (1, 2, 4)), {{}}))
 print(judge.judge_apart("ex_1_5", handed_over, judge.seal(), 20))
+"""
+WRITES = """
+import contextlib, os
+for place in range(3, 30):
+    with contextlib.suppress(OSError):
+        os.write(place, b'["", true, "right."]')
 """
 
 
@@ -100,7 +106,7 @@ def test_files_of_the_book_that_change_are_noticed(monkeypatch: pytest.MonkeyPat
         ),
         ("raise SystemExit", "SystemExit"),
         ("import os; os._exit(0)", "ended the process"),
-        ("import os; [os.write(n, b'right') for n in range(3, 30) if os.path.exists(f'/proc/self/fd/{n}')]", "right"),
+        (WRITES, "wrote where a verdict is expected"),
         ("while True: pass", "does your code end?"),
     ],
 )
