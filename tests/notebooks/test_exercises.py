@@ -1,109 +1,142 @@
-"""Every exercise has the form: heading, stub, check, hints, solution; numbers, points and minutes agree everywhere."""
+"""Every exercise has the form: heading, stub, check, hints, solution; numbers, points and minutes agree everywhere.
 
-import json
+A fork may withhold the solutions (tools/withhold.py): all of them, and then nothing may point to them.
+"""
+
 import re
 from collections import Counter
 from pathlib import Path
 
+import exercises
 import pytest
 import setup_cell
+import withhold
+from exercises import Chapter, Exercise
 
 from resnet_edu import checks
 
 ROOT = Path(__file__).parents[2]
-KINDS = "build|predict|find the bug|investigate"
-HEADING = re.compile(r"^### Exercise (?P<label>[\dA-Z]+\.\d+) · .+$", re.MULTILINE)
-LINE = re.compile(
-    rf"^`(?P<kind>{KINDS})` · (?P<level>★☆☆|★★☆|★★★) · (?P<minutes>\d+) minutes · (?P<points>\d+) points? · \*.+\*$",
-    re.MULTILINE,
-)
-
-
-def cells_of(path: Path) -> list[dict]:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    for cell in cells:
-        cell["source"] = "".join(cell["source"])
-    return cells
-
-
-def exercises_of(path: Path) -> dict[str, dict]:
-    """Each exercise's cells and the numbers of its heading, by label."""
-    found: dict[str, dict] = {}
-    current = None
-    for cell in cells_of(path):
-        heading = HEADING.search(cell["source"]) if cell["cell_type"] == "markdown" else None
-        if heading:
-            line = LINE.search(cell["source"])
-            assert line, f"{heading.group()}: the second line must read `kind` · level · minutes · points · *objective*"
-            current = found.setdefault(heading["label"], {"cells": []} | line.groupdict())
-        if current is not None:
-            current["cells"].append(cell)
-    return found
-
-
-CHAPTERS = [p for p in setup_cell.notebooks(ROOT) if p.parent.name != "solutions" and exercises_of(p)]
+CHAPTERS = exercises.chapters()
 CASES = [
-    pytest.param(path, label, exercise, id=f"{path.stem}-{label}")
-    for path in CHAPTERS
-    for label, exercise in exercises_of(path).items()
+    pytest.param(chapter, exercise, id=f"{chapter.path.stem}-{exercise.label}")
+    for chapter in CHAPTERS
+    for exercise in chapter.exercises
 ]
 
 
-def graded(exercise: dict) -> list[dict]:
-    return [c["metadata"]["nbgrader"] for c in exercise["cells"] if "nbgrader" in c["metadata"]]
-
-
-def is_checked(exercise: dict) -> bool:
-    return any("checks.ex_" in c["source"] for c in exercise["cells"] if c["cell_type"] == "code")
-
-
-@pytest.mark.parametrize(("path", "label", "exercise"), CASES)
-def test_an_exercise_has_the_form(path: Path, label: str, exercise: dict) -> None:
-    name = f"ex_{label.lower().replace('.', '_')}"
-    text = "\n".join(cell["source"] for cell in exercise["cells"])
-    points = [cell["points"] for cell in graded(exercise) if cell["grade"]]
-    assert points == [int(exercise["points"])]
-    assert f"Solution: [Exercise {label}](" in text
-    if is_checked(exercise):
+@pytest.mark.parametrize(("chapter", "exercise"), CASES)
+def test_an_exercise_has_the_form(chapter: Chapter, exercise: Exercise) -> None:
+    name, text = exercise.name, exercise.text
+    assert [cell["points"] for cell in exercise.graded if cell["grade"]] == [exercise.points]
+    assert (f"Solution: [Exercise {exercise.label}](" in text) is not withhold.withheld(ROOT)
+    if exercise.checked:
         assert f"checks.{name}(" in text
         assert callable(getattr(checks, name))
-        assert [cell["grade_id"] for cell in graded(exercise)] == [name, f"{name}_check"]
+        assert [cell["grade_id"] for cell in exercise.graded] == [name, f"{name}_check"]
         assert text.count("<details>") >= 3, "three graded hints"
-        check = next(c for c in exercise["cells"] if f"checks.{name}(" in c["source"])
+        check = next(c for c in exercise.cells if f"checks.{name}(" in c["source"])
         shown = "".join("".join(output.get("text", [])) for output in check["outputs"])
-        assert shown.strip() == f"Exercise {label}: not attempted yet.", (
+        assert shown.strip() == f"Exercise {exercise.label}: not attempted yet.", (
             "the stub's verdict is what a reader meets first"
         )
     else:
-        assert [cell["grade_id"] for cell in graded(exercise)] == [name]
-        rubric = re.findall(r"^\| (\d+) \| .{10,} \|$", text, re.MULTILINE)
-        assert sum(map(int, rubric)) == points[0], "a discussed exercise prints its rubric: what earns each point"
+        assert [cell["grade_id"] for cell in exercise.graded] == [name]
+        assert sum(points for points, _ in exercise.rubric) == exercise.points, (
+            "a discussed exercise prints its rubric: what earns each point"
+        )
 
 
-@pytest.mark.parametrize(("path", "label", "exercise"), CASES)
-def test_an_exercise_has_its_solution(path: Path, label: str, exercise: dict) -> None:
-    solutions = cells_of(ROOT / "book" / "solutions" / path.name)
+@pytest.mark.skipif(withhold.withheld(ROOT), reason="this fork withholds the solutions")
+@pytest.mark.parametrize(("chapter", "exercise"), CASES)
+def test_an_exercise_has_its_solution(chapter: Chapter, exercise: Exercise) -> None:
+    solutions = exercises.cells_of(withhold.solutions_of(ROOT) / chapter.path.name)
     text = "\n".join(cell["source"] for cell in solutions)
-    assert f"Exercise {label}" in text
-    if is_checked(exercise):
-        name = f"checks.ex_{label.lower().replace('.', '_')}("
+    assert f"Exercise {exercise.label}" in text
+    if exercise.checked:
+        name = f"checks.{exercise.name}("
         shown = ["".join(o.get("text", [])) for c in solutions if name in c["source"] for o in c.get("outputs", [])]
-        assert any(f"Exercise {label}: right." in output for output in shown)
+        assert any(f"Exercise {exercise.label}: right." in output for output in shown)
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_has_four_to_six_and_says_how_long_they_take(path: Path) -> None:
-    exercises = exercises_of(path)
-    minutes = sum(int(exercise["minutes"]) for exercise in exercises.values())
-    frame = cells_of(path)[0]["source"]
-    said = re.search(r"exercises (\d+) minutes", frame)
-    assert said and int(said[1]) == minutes, f"the exercises take {minutes} minutes: say so in the frame"
-    assert sum(map(is_checked, exercises.values())) * 2 >= len(exercises)
-    if path.parent.name == "book":
-        assert 4 <= len(exercises) <= 6
+def test_solutions_are_there_and_linked_or_withheld_and_nowhere_mentioned() -> None:
+    """Without this a deleted folder would pass: the tests of solutions are skipped where there are none."""
+    linked = [path.name for path in withhold.pages(ROOT) if withhold.LINK.search(path.read_text(encoding="utf-8"))]
+    listed = withhold.PART.search((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    if withhold.withheld(ROOT):
+        assert not linked and not listed
+    else:
+        assert set(linked) >= {chapter.path.name for chapter in CHAPTERS}
+        assert listed
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.stem)
+def test_a_chapter_has_four_to_six_and_says_how_long_they_take(chapter: Chapter) -> None:
+    minutes = sum(exercise.minutes for exercise in chapter.exercises)
+    assert chapter.working == minutes, f"the exercises take {minutes} minutes: say so in the frame"
+    assert sum(exercise.checked for exercise in chapter.exercises) * 2 >= len(chapter.exercises)
+    if chapter.path.parent.name == "book":
+        assert 4 <= len(chapter.exercises) <= 6
 
 
 def test_grade_ids_are_unique_in_the_book() -> None:
-    ids = Counter(cell["grade_id"] for case in CASES for cell in graded(case.values[2]))
+    ids = Counter(
+        cell["grade_id"] for chapter in CHAPTERS for exercise in chapter.exercises for cell in exercise.graded
+    )
     assert ids
     assert not [name for name, count in ids.items() if count > 1]
+
+
+# The first lines of every notebook: how long it takes, and whether it wants a GPU.
+
+
+def frame_problems(frame: dict[str, str], code: str) -> list[str]:
+    """What the rows *Time* and *Hardware* do not say, as a sentence each."""
+    found = []
+    time, hardware = frame.get("Time", ""), frame.get("Hardware", "")
+    if not re.search(r"reading \d+ minutes", time):
+        found.append("*Time* must say 'reading N minutes'")
+    if not re.search(r"running about \d+ (seconds|minutes) on one CPU thread", time):
+        found.append("*Time* must say 'running about N seconds on one CPU thread', or minutes")
+    unused = "a GPU is not used, so it takes as long with one" in hardware
+    timed = re.search(r"about \d+ (seconds|minutes) on (a|an|one) [\w ]*GPU", time) is not None
+    if unused == timed:
+        found.append(
+            "say either in *Hardware* 'a GPU is not used, so it takes as long with one', "
+            "or in *Time* 'about N minutes on a ... GPU'"
+        )
+    if unused and re.search(r"cuda|\.to\(|best_device|get_device", code):
+        found.append("*Hardware* says that no GPU is used, but the code moves something")
+    return found
+
+
+@pytest.mark.parametrize("path", setup_cell.notebooks(ROOT), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_first_lines_say_how_long_and_whether_a_gpu_helps(path: Path) -> None:
+    code = "\n".join(cell["source"] for cell in exercises.cells_of(path) if cell["cell_type"] == "code")
+    found = frame_problems(exercises.read(path).frame, code)
+    assert not found, "\n".join(found)
+
+
+UNUSED = {"Hardware": "any CPU; a GPU is not used, so it takes as long with one"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "said"),
+    [
+        (UNUSED | {"Time": "reading 20 minutes, running about 5 seconds on one CPU thread"}, "", ""),
+        (
+            {
+                "Time": "reading 9 minutes, running about 2 minutes on one CPU thread, about 20 seconds on one T4 GPU",
+                "Hardware": "a GPU makes it faster",
+            },
+            "net.to('cuda')",
+            "",
+        ),
+        (UNUSED, "", "reading N minutes"),
+        (UNUSED | {"Time": "reading 20 minutes, running about 5 seconds"}, "", "on one CPU thread"),
+        ({"Time": "reading 9 minutes, running about 2 minutes on one CPU thread", "Hardware": "any"}, "", "either"),
+        (UNUSED | {"Time": "reading 9 minutes, running about 5 seconds on one CPU thread"}, "x.cuda()", "moves"),
+    ],
+)
+def test_the_rule_sees_what_is_missing(frame: dict[str, str], code: str, said: str) -> None:
+    found = frame_problems(frame, code)
+    assert [said in problem for problem in found].count(True) == bool(said) and (said or not found)

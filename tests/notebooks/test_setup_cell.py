@@ -54,7 +54,7 @@ def test_run_twice_in_colab_it_does_nothing_more(shell: InteractiveShell, tmp_pa
     assert shell.asked == []
 
 
-@pytest.mark.parametrize("name", ["01_plain_stack", "solutions/01_plain_stack"])
+@pytest.mark.parametrize("name", ["01_plain_stack", "appendix/a_paper_vs_code"])
 def test_the_folder_is_the_notebooks(name: str) -> None:
     path = setup_cell.ROOT / "book" / f"{name}.ipynb"
     assert path.is_file()
