@@ -17,6 +17,15 @@ NOTEBOOKS = setup_cell.notebooks(ROOT)
 MAX_BYTES = 1_000_000
 MAX_LINES = 30
 IGNORED = "nbval-ignore-output"
+# What only the built book understands: directives, roles (but for `cite`, which reads well as it stands), targets; and
+# pictures beside the notebook, which Colab does not have.
+ONLY_IN_THE_BOOK = re.compile(
+    r"^ *(?:```+|:::+) *\{[^\n]*"
+    r"|(?<!`)\{(?!cite\b)[a-z][\w:-]*\}`[^`\n]+`"
+    r"|^\([\w-]+\)="
+    r"|!\[[^\]]*\]\((?!https?:|attachment:)[^)]*\)",
+    re.MULTILINE,
+)
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|tmp|work|content|usr|opt|var)/|[A-Z]:\\\\")
 
 
@@ -77,6 +86,9 @@ def problems(notebook: dict, folder: str = "book") -> list[str]:
             later = [assigned_and_asserted(source(c))[1] for c in cells[number:]]
             if not any(assigned & asserted for asserted in later):
                 found.append(f"code cell {number}: tagged {IGNORED}, and no later cell asserts anything about it")
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown" and (odd := ONLY_IN_THE_BOOK.search(source(cell))):
+            found.append(f"Colab cannot show {odd.group()!r}")
     ids = [c.get("id") for c in notebook["cells"]]
     if None in ids or len(set(ids)) != len(ids):
         found.append("every cell needs an id of its own")
@@ -180,6 +192,24 @@ def test_each_rule_rejects_its_offence(cell: int, change: dict, said: str) -> No
     notebook = good()
     notebook["cells"][cell] |= change
     assert any(said in problem for problem in problems(notebook)), problems(notebook)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("```{admonition} Look\nhere\n```", False),
+        (":::{note}\nhere\n:::", False),
+        ("see {numref}`fig-x`", False),
+        ("(a-place)=\n# Title", False),
+        ("![A net](../_static/net.svg)", False),
+        ("{cite:p}`he2015deep`, $\\mathcal{F}$ and `{x}`\n```python\n{1: 2}\n```", True),
+        ("![A net](https://example.org/net.svg)", True),
+    ],
+)
+def test_what_only_the_book_can_show_is_refused(text: str, shown: bool) -> None:
+    notebook = good()
+    notebook["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": text})
+    assert (problems(notebook) == []) is shown, problems(notebook)
 
 
 def test_the_kernels_name_is_looked_at() -> None:
