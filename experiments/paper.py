@@ -2,6 +2,7 @@
 
     python experiments/paper.py --scale full --jobs 4 --minutes 9
     python experiments/paper.py --scale small --jobs 2
+    python experiments/paper.py --scale full --nets cifar_plain56 cifar_resnet56 --seeds 1
 
 Each run is the training command in a process of its own, in ``runs/SCALE/NAME``; when it is complete, its CSV and JSON
 are copied to ``book/results/SCALE``. What is complete is skipped, what was begun is resumed: after ``--minutes``, a
@@ -35,13 +36,13 @@ SCALES = {
 }
 
 
-def commands(scale: str, seeds: int | None, more: list[str]) -> dict[str, list[str]]:
+def commands(scale: str, nets: list[str] | None, seeds: int | None, more: list[str]) -> dict[str, list[str]]:
     """Return the training command of each run by the run's name: all networks with seed 0, then with the next seed."""
-    nets, arguments, usual_seeds = SCALES[scale]
+    usual_nets, arguments, usual_seeds = SCALES[scale]
     return {
         f"{net}-s{seed}": ["--model", net, *arguments, "--seed", str(seed), *more]
         for seed in range(usual_seeds if seeds is None else seeds)
-        for net in nets
+        for net in nets or usual_nets
     }
 
 
@@ -67,16 +68,17 @@ def run(name: str, command: list[str], out: Path, results: Path, deadline: float
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what is not complete yet; the status is 0 when every run of the scale is recorded."""
+    """Run what is not complete yet; the status is 0 when every run asked for is recorded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", choices=SCALES, required=True)
     parser.add_argument("--jobs", type=int, default=1, help="runs at once: one a core, or several sharing a GPU")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later")
+    parser.add_argument("--nets", nargs="+", metavar="NET", help="only these, such as cifar_plain56 cifar_resnet56")
     parser.add_argument("--seeds", type=int, help="so many seeds; by default 3 at full scale and 2 at small")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs and their checkpoints are")
     parser.add_argument("--results", type=Path, default=ROOT / "book" / "results", help="where complete runs go")
     args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --epochs 2 or --no-compile
-    todo = commands(args.scale, args.seeds, more)
+    todo = commands(args.scale, args.nets, args.seeds, more)
     deadline = time.monotonic() + 60 * args.minutes
     out, results = args.runs / args.scale, args.results / args.scale
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -1,0 +1,78 @@
+"""The suite of the paper's experiment: it stops in time, resumes, skips what is recorded, and says what failed."""
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from resnet_edu.train import record
+
+FILE = Path(__file__).parents[2] / "experiments" / "paper.py"
+NETS = ("cifar_plain8", "cifar_resnet8")
+TINY = ["--data", "digits", "--size", "8", "--widths", "4", "8", "16", "--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def paper():
+    spec = importlib.util.spec_from_file_location("paper", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_all_networks_come_with_seed_0_first(paper):
+    full = list(paper.commands("full", None, None, []))
+    assert full[:5] == [f"cifar_{net}-s0" for net in ("plain20", "resnet20", "plain56", "resnet56", "resnet110")]
+    assert [name[-1] for name in full] == ["0"] * 9 + ["1"] * 9 + ["2"] * 9
+    small = paper.commands("small", None, None, ["--no-compile"])
+    assert len(small) == 8
+    expected = "--model cifar_plain56 --data cifar10 --size 16 --epochs 20 --seed 1 --no-compile"
+    assert small["cifar_plain56-s1"] == expected.split()
+
+
+def test_the_suite_can_be_restricted(paper):
+    assert list(paper.commands("full", ["cifar_plain56"], 2, [])) == ["cifar_plain56-s0", "cifar_plain56-s1"]
+
+
+def test_it_stops_resumes_copies_and_skips(paper, tmp_path, capsys, monkeypatch):
+    results = tmp_path / "results" / "small"
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(results.parent)]
+    command = ["--scale", "small", "--nets", *NETS, "--seeds", "1", *folders, *TINY]
+
+    # no time: the first run stops after its first epoch, the second is not begun, and nothing counts as recorded
+    assert paper.main([*command, "--minutes", "0.005"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == ["cifar_plain8-s0: unfinished", "cifar_resnet8-s0: not reached"]
+    begun = tmp_path / "runs" / "small" / "cifar_plain8-s0"
+    assert record.read(begun / "cifar_plain8-s0.csv")["epoch"].tolist() == [1]
+    assert not results.exists() and not (begun.parent / "cifar_resnet8-s0").exists()
+
+    # the same command goes on
+    assert paper.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: complete" for net in NETS]
+    assert sorted(path.name for path in results.iterdir()) == sorted(
+        f"{net}-s0{suffix}" for net in NETS for suffix in (".csv", ".json")
+    )
+    for net in NETS:
+        path = results / f"{net}-s0.csv"
+        about = record.read_provenance(path)
+        assert record.read(path)["epoch"].tolist() == [1, 2]  # read() also compares the checksum
+        assert (about["notes"]["plan"]["model"], about["notes"]["plan"]["data"]) == (net, "digits")
+        assert [part["after_epoch"] for part in about.get("resumed", [])] == ([1] if net == NETS[0] else [])
+        assert about["summary"]["last_epoch"]["epoch"] == 2
+
+    # and a third time there is nothing left to do
+    def never(*arguments, **settings):
+        raise AssertionError(f"nothing should be run, and {arguments} is")
+
+    monkeypatch.setattr(subprocess, "run", never)
+    assert paper.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
+
+
+def test_a_run_that_fails_is_named_and_not_recorded(paper, tmp_path, capsys):
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert paper.main(["--scale", "small", "--nets", "cifar_plain9", "--seeds", "1", *folders, *TINY]) == 1
+    assert "cifar_plain9-s0: stopped with status 1" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
