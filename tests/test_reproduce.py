@@ -5,7 +5,7 @@ import reproduce
 
 from resnet_edu.train import record
 
-RECORDED = sorted(reproduce.RESULTS.glob("*.csv"))
+RECORDED = sorted(reproduce.RESULTS.rglob("*.csv"))
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -17,10 +17,37 @@ def test_a_recorded_run_is_whole_and_its_command_exists(path) -> None:
     columns = record.read(path)  # raises where CSV and JSON do not belong together
     run = record.read_provenance(path)
     assert len(next(iter(columns.values()))) == run["rows"]
-    assert (reproduce.ROOT / run["command"].split()[1]).is_file()
+    assert reproduce.source_of(run["command"]).is_file()
     assert not run["code"]["dirty"]
 
 
 def test_no_provenance_is_left_without_its_numbers() -> None:
     assert RECORDED
-    assert [path.with_suffix(".csv") for path in sorted(reproduce.RESULTS.glob("*.json"))] == RECORDED
+    assert [path.with_suffix(".csv") for path in sorted(reproduce.RESULTS.rglob("*.json"))] == RECORDED
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("python experiments/paper.py --scale small", "experiments/paper.py"),
+        ("python -m resnet_edu.train --model cifar_resnet20", "resnet_edu/train/__main__.py"),
+        ("python -m resnet_edu.train.record", "resnet_edu/train/record.py"),
+    ],
+)
+def test_a_command_is_traced_to_its_file(command: str, file: str) -> None:
+    assert reproduce.source_of(command) == reproduce.ROOT / file
+
+
+def test_a_suite_is_one_section_with_a_row_for_each_run(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "book" / "results" / "toy"
+    monkeypatch.setattr(reproduce, "RESULTS", folder.parent)
+    for seed in (0, 1):
+        recording = record.Recording(folder / f"net-s{seed}.csv", seeds=[seed], data={"digits": "0" * 64})
+        recording.provenance["command"] = f"python -m resnet_edu.train --seed {seed}"
+        recording.write([{"epoch": 1, "test_error": 5.0}], seconds=60 * (seed + 1))
+    said = reproduce.page().removeprefix(reproduce.HEAD)
+    assert said.count("## ") == 1 and "## `toy/`" in said
+    assert "--scale toy`" in said and said.count("| Versions |") == 1 and said.count("torchvision") == 1
+    for seed in (0, 1):
+        (row,) = [line for line in said.splitlines() if line.startswith(f"| `net-s{seed}.csv` |")]
+        assert f"| {seed + 1} | 0 | `python -m resnet_edu.train --seed {seed}` |" in row

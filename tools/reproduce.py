@@ -6,12 +6,14 @@ Nothing on that page is typed by hand; a test keeps it up to date.
 import ast
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import setup_cell
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "book" / "results"
+SUITE = ROOT / "experiments" / "paper.py"  # it fills a folder of RESULTS for each of its scales
 PAGE = ROOT / "book" / "appendix" / "c_reproduce.md"
 HEAD = """\
 ---
@@ -45,32 +47,91 @@ def used_by(name: str) -> list[str]:
     return links
 
 
+def source_of(command: str) -> Path:
+    """The file that a recorded command runs: ``python SCRIPT ...`` or ``python -m PACKAGE ...``."""
+    words = command.split()
+    if words[1] != "-m":
+        return ROOT / words[1]
+    module = ROOT.joinpath(*words[2].split("."))
+    return module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
+
+
+def first_line(source: Path) -> str:
+    """The first line of a file's docstring."""
+    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))).splitlines()[0]
+
+
+def where(run: dict) -> str:
+    hardware = run["hardware"]
+    threads = f"{hardware['threads']} thread{'s' * (hardware['threads'] > 1)}"
+    return f"{hardware['gpu'] or hardware['cpu']}, {threads} ({hardware['instructions']})"
+
+
+def versions(run: dict) -> str:
+    return ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+
+
+def commit(run: dict) -> str:
+    code = run["code"]
+    return f"`{code['commit'][:12]}`" + (f", changed: {', '.join(code['changed_files'])}" * code["dirty"])
+
+
+def data(run: dict) -> str:
+    return ", ".join(f"{name}, SHA-256 `{digest[:16]}…`" for name, digest in run["data"].items())
+
+
+def table(rows: dict[str, str]) -> str:
+    return "| what | value |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+
+
 def entry(path: Path) -> str:
     """One recorded run, as a section."""
     run = json.loads(path.read_text(encoding="utf-8"))
-    script = ROOT / run["command"].split()[1]
-    about = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))).splitlines()[0]
-    hardware, code = run["hardware"], run["code"]
     seeds = f"{min(run['seeds'])} to {max(run['seeds'])}" if len(run["seeds"]) > 1 else str(run["seeds"][0])
-    where = f"{hardware['gpu'] or hardware['cpu']}, {hardware['threads']} thread{'s' * (hardware['threads'] > 1)}"
     rows = {
         "Command": f"`{run['command']}`",
         "Shown in": ", ".join(used_by(path.with_suffix(".csv").name)) or "no chapter: a control of the claims",
         "Seeds": seeds,
-        "Took": f"{run['seconds'] / 60:.0f} minutes on a shared machine: {where} ({hardware['instructions']})",
-        "Versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
-        "Commit": f"`{code['commit'][:12]}`" + (f", changed: {', '.join(code['changed_files'])}" * code["dirty"]),
+        "Took": f"{run['seconds'] / 60:.0f} minutes on a shared machine: {where(run)}",
+        "Versions": versions(run),
+        "Commit": commit(run),
         "Date": run["date"][:10],
-        "Data": ", ".join(f"{name}, SHA-256 `{digest[:16]}…`" for name, digest in run["data"].items()),
+        "Data": data(run),
         "File": f"{run['rows']:,} rows of {', '.join(run['columns'])}; SHA-256 `{run['sha256'][:16]}…`",
     }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"## `{run['file']}`\n\n{about}\n\n| what | value |\n|---|---|\n{table}\n"
+    return f"## `{run['file']}`\n\n{first_line(source_of(run['command']))}\n\n{table(rows)}"
+
+
+def suite(folder: Path) -> str:
+    """All runs of one suite, a folder of its own, as a section: what they share, and a row for each."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+    def shared(say: Callable[[dict], str]) -> str:
+        return "; ".join(dict.fromkeys(say(run) for run in runs))  # one value where all agree
+
+    rows = {
+        "Suite": f"`python {SUITE.relative_to(ROOT).as_posix()} --scale {folder.name}`",
+        "Shown in": ", ".join(used_by(folder.relative_to(RESULTS.parent).as_posix())) or "no chapter",
+        "Where": shared(where),
+        "Versions": shared(versions),
+        "Commit": shared(commit),
+        "Data": shared(data),
+        "Files": shared(lambda run: f"{run['rows']:,} rows of {', '.join(run['columns'])}"),
+    }
+    lines = [
+        f"| `{run['file']}` | {run['date'][:10]} | {run['seconds'] / 60:.0f} | {len(run.get('resumed', []))} | "
+        f"`{run['command']}` | `{run['sha256'][:16]}…` |\n"
+        for run in runs
+    ]
+    head = "| file | date | minutes | resumed | command | SHA-256 |\n|---|---|---|---|---|---|\n"
+    return f"## `{folder.name}/`\n\n{first_line(SUITE)}\n\n{table(rows)}\n{head}{''.join(lines)}"
 
 
 def page() -> str:
-    """The whole page."""
-    return "\n".join([HEAD, *(entry(path) for path in sorted(RESULTS.glob("*.json")))])
+    """The whole page: the single runs, then the suites."""
+    singles = [entry(path) for path in sorted(RESULTS.glob("*.json"))]
+    folders = [folder for folder in sorted(RESULTS.iterdir()) if any(folder.glob("*.json"))]
+    return "\n".join([HEAD, *singles, *(suite(folder) for folder in folders)])
 
 
 if __name__ == "__main__":
