@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test colab grading notebooks repository lint clean
+.PHONY: book test colab grading notebooks results repository lint clean
 
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build .
@@ -18,6 +18,11 @@ test: $(INSTALLED)
 # Execute the notebooks and store their outputs; ONLY="book/01_plain_stack.ipynb" for some of them.
 notebooks: $(INSTALLED)
 	$(BIN)/python tools/execute.py $(ONLY)
+
+# Record the paper's experiment (chapter 9), or what is left of it: hours on a GPU. ARGS="--nets cifar_plain56 --seeds 1"
+# restricts it, ARGS="--scale small --jobs 2" is what two CPU cores can do.
+results: $(INSTALLED)
+	$(BIN)/python experiments/paper.py --scale full $(ARGS)
 
 # Run every notebook as Colab would, on two versions of torch; its environments, .venv-colab-*, take 5 GB each.
 colab: $(INSTALLED)

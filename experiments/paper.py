@@ -56,7 +56,8 @@ def run(name: str, command: list[str], out: Path, results: Path, deadline: float
     arguments = [*command, "--out", os.path.relpath(out / name, ROOT), "--resume"]
     if left < float("inf"):
         arguments += ["--stop-after", f"{left:.0f}"]
-    ended = subprocess.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, check=False)
+    alone = {"OMP_NUM_THREADS": "1", **os.environ}  # one thread a run, unless the caller says otherwise
+    ended = subprocess.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone, check=False)
     if ended.returncode:
         return f"{name}: stopped with status {ended.returncode}"
     if not is_complete(out / name):
