@@ -1,5 +1,7 @@
 """The parts of `make colab`: what it pins, what it finds, and that it notices what an install must not do."""
 
+import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +74,22 @@ def test_a_warning_that_this_torch_prints_is_shown() -> None:
     quiet = new_code_cell("print(1)", outputs=[new_output("stream", name="stdout", text="1\n")])
     loud = new_code_cell("old()", outputs=[new_output("stream", name="stderr", text="DeprecationWarning: old\n")])
     assert colab.warnings(nbformat.v4.new_notebook(cells=[quiet, loud])) == ["on stderr: DeprecationWarning: old"]
+
+
+def test_a_notebook_that_fails_is_reported_and_its_kernel_ends(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    look = (
+        f"import os, sys\nseen = [os.getpid(), 'google.colab' in sys.modules, os.listdir()]\nopen({str(seen)!r}, 'w')"
+    )
+    cells = [new_code_cell(look + ".write(repr(seen))"), new_code_cell("1 / 0")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "fails.ipynb")
+    seconds, wrong = colab.run_in_colab(tmp_path / "fails.ipynb", Path(sys.executable))
+    assert seconds > 0
+    assert any("ZeroDivisionError" in sentence for sentence in wrong)
+    process, in_colab, found = ast.literal_eval(seen.read_text())
+    assert (in_colab, found) == (True, [])
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def test_the_clone_carries_its_own_address(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def run_in_colab(path: Path, base: Path) -> tuple[float, list[str]]:
         client = NotebookClient(notebook, km=manager, timeout=600, resources={"metadata": {"path": str(folder)}})
         started = time.perf_counter()
         try:
-            client.execute(env=variables)
+            client.execute(env=variables, cleanup_kc=True)  # else its kernel stays, for it was given one
             wrong = []
         except Exception as error:  # whatever it is, it is shown, and the other notebooks run
             wrong = [str(error)]
