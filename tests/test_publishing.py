@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -63,10 +62,11 @@ def test_a_workflow_is_valid_and_runs_targets_that_are_there(path: Path) -> None
     assert f"`{workflow['name']}`" in PUBLISH, "README names the workflow"
     assert {"push", "schedule"} & set(workflow[True]), "yaml reads the key `on` as True"
     assert all(step.keys() & {"uses", "run"} for job in workflow["jobs"].values() for step in job["steps"])
+    targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE).group(1)
     for command in commands(workflow):
-        program, *arguments = shlex.split(command)
+        program, target = command.split()
         assert program == "make", "a workflow runs what README names"
-        run(shlex.join(["make", "--dry-run", *arguments]), ROOT)
+        assert target in targets.split()
 
 
 def test_the_published_folder_is_the_one_that_the_build_fills() -> None:
