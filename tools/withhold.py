@@ -1,8 +1,8 @@
 """Take the solutions out of this copy: ``python tools/withhold.py``, in a clone of your own, then commit.
 
-What shows an answer goes: the solutions' notebooks, their part of the book, and the tests of the checks, which feed
-each check right answers. Links to a solution become plain text. ``git revert`` brings all of it back. The history
-still holds it: appendix B says how to publish without.
+What shows an answer goes: the solutions' notebooks, their part of the book, and the tests that hold right answers.
+Links to a solution become plain text. ``git revert`` brings all of it back. The history still holds it: appendix B says
+how to publish without.
 """
 
 import re
@@ -15,7 +15,7 @@ import nbformat
 import setup_cell
 
 ROOT = Path(__file__).parent.parent
-ANSWERS = ("book/solutions", "tests/checks")
+ANSWERS = ("book/solutions", "tests/checks", "tests/grading/test_submissions.py")
 LINE = re.compile(r"\n*^Solution: \[[^\]]*\]\([^)]*\)$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*solutions/[^)]+\)")
 PART = re.compile(r"^  - caption: Solutions\n(?:    .*(?:\n|\Z))+", re.MULTILINE)
@@ -54,8 +54,10 @@ def plain(text: str) -> str:
 
 def withhold(root: Path = ROOT) -> None:
     """Take every answer out of the copy at ``root``."""
-    for folder in ANSWERS:
-        shutil.rmtree(root / folder, ignore_errors=True)
+    for place in (root / name for name in ANSWERS):
+        if place.is_file():
+            place.unlink()
+        shutil.rmtree(place, ignore_errors=True)
     contents = root / "_toc.yml"
     contents.write_text(PART.sub("", contents.read_text(encoding="utf-8")), encoding="utf-8")
     for path in pages(root):

@@ -17,6 +17,8 @@ import assignments  # noqa: E402 - found through the line above
 @pytest.fixture(scope="session")
 def solutions() -> Callable[[Path], dict[str, str]]:
     """The code of each solution of a chapter, by grade_id."""
+    if not (ROOT / "book" / "solutions").is_dir():
+        pytest.skip("this fork withholds the solutions")
     return _solutions
 
 
