@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 from assignments import ROOT, check_of
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbgrader.preprocessors import Execute
 from traitlets import Float, Integer
@@ -88,6 +88,8 @@ class ExecuteApart(Execute):
         timer.start()
         try:
             super().preprocess(nb, {"metadata": {"path": str(self._folder)}})
+        except CellTimeoutError:
+            return f"An earlier cell did not end within {self.timeout} seconds, and could not be interrupted."
         except DeadKernelError:
             if over_time.is_set():
                 return f"The notebook was stopped after {self.notebook_seconds} seconds."

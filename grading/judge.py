@@ -31,45 +31,60 @@ from resnet_edu.checks import verdict
 
 
 def seal() -> Callable[[], str | None]:
-    """Remember all functions and classes of all modules; the function returned names one that was replaced since."""
+    """Remember all functions and classes of all modules; the function returned names one that was replaced since.
+
+    What was added counts where it hides something: a method in a class hides an inherited one, a name in a module a
+    builtin. Modules that are imported later are no matter.
+    """
     plain = builtins.__dict__
     builtins_before = dict(plain)
-    before = []
-    seen = set()
-    for module in list(sys.modules.values()):
-        todo = [(getattr(module, "__name__", "?"), module.__dict__)] if isinstance(module, types.ModuleType) else []
-        while todo:
-            where, names = todo.pop()
-            for name, value in list(names.items()):
-                if not callable(value) and not isinstance(value, staticmethod | classmethod | property):
-                    continue
-                before.append((where, names, name, value, _inside(value)))
-                if isinstance(value, type) and id(value) not in seen:
-                    seen.add(id(value))
-                    todo.append((f"{where}.{name}", value.__dict__))
+    before, insides, seen = [], [], set()
+    todo = [(name, module.__dict__) for name, module in sys.modules.items() if isinstance(module, types.ModuleType)]
+    while todo:
+        where, names = todo.pop()
+        callables = {n: v for n, v in list(names.items()) if callable(v) or isinstance(v, _METHODS)}
+        before.append((where, names, set(names), callables, isinstance(names, types.MappingProxyType)))
+        for name, value in callables.items():
+            if isinstance(value, type) and id(value) not in seen:
+                todo.append((f"{where}.{name}", value.__dict__))
+            functions = [value]
+            while functions:
+                function = functions.pop()
+                if isinstance(function, types.FunctionType) and id(function) not in seen:
+                    inside = _inside(function)
+                    insides.append((f"{where}.{name}", function, inside))
+                    functions += [part for part in inside if isinstance(part, types.FunctionType)]
+                seen.add(id(function))
 
     def replaced(_inside=_inside) -> str | None:
         for name, value in builtins_before.items():  # with no builtin, until they are known to be what they were
             if name not in plain or plain[name] is not value:
                 return f"builtins.{name}"
-        for where, names, name, value, inside in before:
-            if name not in names or names[name] is not value or _inside(value) != inside:
-                return f"{where}.{name}"
+        for where, names, known, callables, of_class in before:
+            for name, value in callables.items():
+                if name not in names or names[name] is not value:
+                    return f"{where}.{name}"
+            for name in set(names) - known:
+                hides = callable(names[name]) if of_class else name in builtins_before
+                if hides and not name.startswith("__"):
+                    return f"{where}.{name}"
+        for where, function, inside in insides:
+            now = _inside(function)
+            if len(now) != len(inside) or any(a is not b for a, b in zip(now, inside, strict=True)):
+                return where
         return None
 
     return replaced
 
 
-def _inside(value: object) -> tuple:
-    if not isinstance(value, types.FunctionType):
-        return ()
-    cells = value.__closure__ or ()
-    return (
-        id(value.__code__),
-        id(value.__defaults__),
-        id(value.__kwdefaults__),
-        *(id(cell.cell_contents) for cell in cells if cell != types.CellType()),
-    )
+_METHODS = (staticmethod, classmethod, property)
+
+
+def _inside(function: types.FunctionType) -> list:
+    """What a function consists of: its code, its defaults, and what its closure holds."""
+    cells = function.__closure__ or ()
+    held = [cell.cell_contents for cell in cells if cell != types.CellType()]
+    return [function.__code__, function.__defaults__, function.__kwdefaults__, *held]
 
 
 def run_check(name: str, handed_over: bytes, replaced: Callable[[], str | None]) -> tuple[bool, str]:

@@ -1,5 +1,6 @@
 """Student code is stopped in time, cannot flood the grader, and meets no secret; the judge notices what is replaced."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,21 +16,21 @@ import nbformat
 from assignments import check_of
 from execution import ExecuteApart
 
-JUDGE = Path(execution.__file__).with_name("judge.py")
 ABOUT = {"nbgrader": {"student": "a test"}}
-FORGERY = """
-import sys, types
-sys.path.insert(0, {folder!r})
-import judge
+FORGERIES = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import cloudpickle, judge
 
-{before}
 class Answer:
+    def __init__(self, attack):
+        self.attack = attack
     def __reduce__(self):
-        return exec, ({attack!r},)
+        return exec, (self.attack,)
 
-import cloudpickle
-handed_over = cloudpickle.dumps(((Answer(), (1, 2, 4)), {{}}))
-print(judge.judge_apart("ex_1_5", handed_over, judge.seal(), 20))
+for attack in json.load(sys.stdin):
+    handed_over = cloudpickle.dumps(((Answer(attack), (1, 2, 4)), {}))
+    print(json.dumps(judge.judge_apart("ex_1_5", handed_over, judge.seal(), 20)))
 """
 WRITES = """
 import contextlib, os
@@ -48,15 +49,21 @@ def run(*sources: str, **limits) -> tuple[nbformat.NotebookNode, float]:
 
 def test_a_cell_that_does_not_end_is_stopped_and_the_next_one_runs() -> None:
     notebook, _ = run("while True:\n    pass", "print('here')", timeout=3)
-    assert notebook.cells[0].outputs[0].ename == "CellTimeoutError"
+    assert notebook.cells[0].outputs[0].ename in {"KeyboardInterrupt", "CellTimeoutError"}
     assert notebook.cells[1].outputs[0].text == "here\n"
 
 
 def test_a_notebook_that_refuses_to_be_interrupted_is_killed() -> None:
     stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
-    notebook, seconds = run(stubborn, "print('here')", timeout=2, notebook_seconds=12)
+    notebook, seconds = run(stubborn, "print('here')", timeout=2)
     assert not notebook.cells[1].outputs
-    assert seconds < 120
+    assert seconds < 200
+
+
+def test_a_notebook_has_a_time_of_its_own() -> None:
+    notebook, seconds = run(*["import time\ntime.sleep(5)\nprint('here')"] * 100, notebook_seconds=20)
+    assert not notebook.cells[-1].outputs
+    assert seconds < 200
 
 
 def test_what_a_notebook_leaves_running_is_killed_with_it(tmp_path: Path) -> None:
@@ -93,28 +100,33 @@ def test_files_of_the_book_that_change_are_noticed(monkeypatch: pytest.MonkeyPat
         run("1 + 1")
 
 
-@pytest.mark.parametrize(
-    ("attack", "sentence"),
-    [
-        ("import builtins; builtins.len = lambda x: 0", "replaced builtins.len"),
-        ("import torch; torch.equal = lambda *a: True", "replaced torch"),
-        ("import torch; torch.Tensor.max = lambda *a: 0", "replaced torch"),
-        ("from resnet_edu.checks import verdict; verdict.Wrong = KeyError", "replaced resnet_edu.checks"),
-        (
-            "from resnet_edu.checks import ch01; ch01.ex_1_5.__wrapped__.__code__ = (lambda a, b: None).__code__",
-            "replaced",
-        ),
-        ("raise SystemExit", "SystemExit"),
-        ("import os; os._exit(0)", "ended the process"),
-        (WRITES, "wrote where a verdict is expected"),
-        ("while True: pass", "does your code end?"),
-    ],
-)
-def test_an_answer_that_attacks_its_check_is_not_right(attack: str, sentence: str) -> None:
-    script = FORGERY.format(folder=str(JUDGE.parent), before="", attack=attack)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
-    assert done.stdout.startswith("(False, "), done.stdout + done.stderr
-    assert sentence in done.stdout
+ATTACKS = {
+    "import builtins; builtins.len = lambda x: 0": "replaced builtins.len",
+    "import torch; torch.equal = lambda *a: True": "replaced torch",
+    "import torch; torch.Tensor.max = lambda *a: 0": "replaced torch",
+    "from resnet_edu.checks import verdict; verdict.Wrong = KeyError": "replaced resnet_edu.checks",
+    "from resnet_edu.checks import verdict; verdict.isinstance = lambda *a: True": "replaced resnet_edu.checks",
+    "from resnet_edu.checks import ch01; ch01.ex_1_5.__wrapped__.__code__ = (lambda a, b: None).__code__": "replaced",
+    "raise SystemExit": "SystemExit",
+    "import os; os._exit(0)": "ended the process",
+    WRITES: "wrote where a verdict is expected",
+    "while True: pass": "does your code end?",
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, tuple[bool, str]]:
+    """The judge's verdict on an answer that does nothing but attack, for each attack."""
+    command = [sys.executable, "-c", FORGERIES, str(Path(execution.__file__).parent)]
+    done = subprocess.run(command, input=json.dumps(list(ATTACKS)), capture_output=True, text=True, check=True)
+    return dict(zip(ATTACKS, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_answer_that_attacks_its_check_is_not_right(verdicts, attack: str) -> None:
+    right, sentence = verdicts[attack]
+    assert not right
+    assert ATTACKS[attack] in sentence
 
 
 def test_a_check_cell_is_a_call_of_a_check() -> None:
