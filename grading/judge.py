@@ -23,11 +23,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cloudpickle
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, and no other
 
 from resnet_edu import checks
 from resnet_edu.checks import verdict
+
+
+def settle() -> None:
+    """Let PyTorch make the replacements that it makes itself: an optimiser's first instance wraps its ``step``."""
+    for kind in vars(torch.optim).values():
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
+            with contextlib.suppress(Exception):  # the abstract one, and those that want other parameters
+                kind([torch.nn.Parameter(torch.zeros(1))])
 
 
 def seal() -> Callable[[], str | None]:
@@ -46,7 +55,7 @@ def seal() -> Callable[[], str | None]:
         before.append((where, names, set(names), callables, isinstance(names, types.MappingProxyType)))
         for name, value in callables.items():
             if isinstance(value, type) and id(value) not in seen:
-                todo.append((f"{where}.{name}", value.__dict__))
+                todo.append((f"{value.__module__}.{value.__qualname__}", value.__dict__))
             functions = [value]
             while functions:
                 function = functions.pop()
@@ -158,6 +167,7 @@ def _listen(pipe: int, seconds: float) -> bytes | None:
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
+    settle()
     original = seal()
     for exercise, file in request["answers"].items():
         verdict_on_it = judge_apart(exercise, Path(file).read_bytes(), original, request["seconds"])

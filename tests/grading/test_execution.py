@@ -129,6 +129,29 @@ def test_an_answer_that_attacks_its_check_is_not_right(verdicts, attack: str) ->
     assert ATTACKS[attack] in sentence
 
 
+HONEST = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import judge, torch
+
+judge.settle()
+replaced = judge.seal()
+net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.ReLU())
+for kind in (torch.optim.SGD, torch.optim.AdamW):
+    optimizer = kind(net.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [1])
+    net(torch.randn(2, 1, 8, 8)).sum().backward()
+    optimizer.step(), schedule.step()
+print(replaced())
+"""
+
+
+def test_an_answer_that_trains_a_network_replaces_nothing() -> None:
+    command = [sys.executable, "-c", HONEST, str(Path(execution.__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"
+
+
 def test_a_check_cell_is_a_call_of_a_check() -> None:
     assert check_of("x = 1\nchecks.ex_1_2(x, key=2)") == ("x = 1", "ex_1_2", "x, key=2")
     for other in ("print(1)", "checks", "assert True", "check.ex_1_2(x)", "((", ""):
