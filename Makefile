@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test colab grading notebooks results repository lint clean
+.PHONY: book test colab grading notebooks results repository withhold lint clean
 
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build .
@@ -36,6 +36,10 @@ grading: $(VENV)/.grading
 # It needs nothing installed.
 repository:
 	@$(PYTHON) tools/repository.py "$(URL)"
+
+# Take the solutions out of this copy, for a class; appendix B says how to publish it.
+withhold: $(INSTALLED)
+	$(BIN)/python tools/withhold.py
 
 # Mend what ruff can mend, and say what it cannot.
 lint: $(INSTALLED)
