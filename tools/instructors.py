@@ -16,6 +16,7 @@ import exercises
 from exercises import Chapter, Exercise
 
 PAGE = exercises.setup_cell.ROOT / "book" / "appendix" / "b_instructors.md"
+SPACE = "\N{NO-BREAK SPACE}"
 GENERATED = re.compile(r"^(% begin (.+?)\n).*?(?=^% end$)", re.MULTILINE | re.DOTALL)
 
 
@@ -81,23 +82,39 @@ def totals(found: list[Exercise]) -> tuple[int, int, int, int]:
 
 def overview(chapters: list[Chapter]) -> str:
     """A row for each chapter, and the sum."""
-    rows = [(link(chapter), chapter.reading, *totals(chapter.exercises)) for chapter in chapters]
-    sums = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
-    rows.append(("**all**", *(f"**{number}**" for number in sums)))
-    return table("chapter|reading, minutes|exercises|checked|minutes|points", "lrrrrr", rows)
+    rows = [(link(chapter), chapter.reading, *_sums(chapter.exercises)) for chapter in chapters]
+    every = [e for chapter in chapters for e in chapter.exercises]
+    rows.append(("all", sum(chapter.reading for chapter in chapters), *_sums(every)))
+    return table("chapter|to read, min|to do, min|pts|checked", "lrrrr", rows)
+
+
+def _sums(found: list[Exercise]) -> tuple[int, int, str]:
+    count, checked, minutes, points = totals(found)
+    return minutes, points, f"{checked} of {count}"
 
 
 def every_exercise(chapters: list[Chapter]) -> str:
-    """A row for each exercise, under one for its chapter."""
-    rows = []
+    """A table of its exercises for each chapter."""
+    parts = []
     for chapter in chapters:
-        count, checked, minutes, points = totals(chapter.exercises)
-        title = f"**{link(chapter)}**: {count} exercises, {checked} checked"
-        rows.append(("", title, "", "", f"**{minutes}**", f"**{points}**", ""))
+        rows = []
         for e in chapter.exercises:
             judged = "checked" if e.checked else "discussed"
-            rows.append((e.label, f"{e.title}<br>*{e.objective}*", e.kind, e.level, e.minutes, e.points, judged))
-    return table("no.|exercise and objective|kind|level|minutes|points|judged", "lllcrrl", rows)
+            rows.append(
+                (
+                    e.label,
+                    f"{e.title}<br>*{e.objective}*",
+                    f"{e.kind} {e.level}<br>{_cost(e.minutes, e.points)}<br>{judged}",
+                )
+            )
+        count, checked, minutes, points = totals(chapter.exercises)
+        rows.append(("**all**", f"**{count} exercises, {checked} checked**", f"**{_cost(minutes, points)}**"))
+        parts.append(f"### {link(chapter)}\n\n{table('no.|exercise and objective|what it takes', 'lll', rows)}")
+    return "\n\n".join(parts)
+
+
+def _cost(minutes: int, points: int) -> str:
+    return f"{minutes}{SPACE}min, {points}{SPACE}points"
 
 
 def plan(name: str, chapters: list[Chapter]) -> str:
@@ -119,19 +136,19 @@ def plan(name: str, chapters: list[Chapter]) -> str:
         in_class, at_home = chosen(session, session.in_class), chosen(session, session.at_home)
         reading = [by_number[number] for number in session.read if number in by_number]
         absent = [f"chapter {int(number)} (not in this copy)" for number in session.read if number not in by_number]
-        minutes = session.talk + totals(in_class)[2]
+        to_read = ", ".join([*map(link, reading), *absent])
+        here = session.talk + totals(in_class)[2]
         outside = sum(chapter.reading for chapter in reading) + totals(at_home)[2] + session.own
-        numbers = [minutes, outside, totals(in_class + at_home)[3]]
-        sums = [total + number for total, number in zip(sums, numbers, strict=True)]
-        cells = (
-            ", ".join([*map(link, reading), *absent]),
-            ", ".join(e.label for e in in_class),
-            ", ".join(e.label for e in at_home),
-        )
-        rows.append((session.about, *cells, *numbers))
-    rows.append(("**sum**", "", "", "", *(f"**{number}**" for number in sums)))
-    head = "session|read before|in class|at home|minutes in class|minutes at home|points"
-    return table(head, "llllrrr", rows)
+        points = totals(in_class + at_home)[3]
+        sums = [total + number for total, number in zip(sums, (here, outside, points), strict=True)]
+        about = session.about + (f"<br>read {to_read}" if to_read else "")
+        rows.append((about, _work(in_class, here), _work(at_home, outside), points))
+    rows.append(("**sum**", f"**{sums[0]}{SPACE}min**", f"**{sums[1]}{SPACE}min**", f"**{sums[2]}**"))
+    return table("session|in class|at home|points", "lllr", rows)
+
+
+def _work(found: list[Exercise], minutes: int) -> str:
+    return "<br>".join(filter(None, [", ".join(e.label for e in found), f"{minutes}{SPACE}min" if minutes else ""]))
 
 
 def rubrics(chapters: list[Chapter]) -> str:
