@@ -1,13 +1,14 @@
 """What the benchmark commands share: their options, the machine they run on, and the record they leave."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from interleave import Contender, Pair, interleave
+from interleave import Contender, Limits, Pair, interleave
 
 from resnet_edu.train.__main__ import device_named
 from resnet_edu.train.record import Recording
@@ -23,6 +24,7 @@ def arguments(about: str, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=CORES, help="threads, and cores for all that runs (Linux)")
     parser.add_argument("--rounds", type=int, default=rounds, help="each times every contender twice")
     parser.add_argument("--tolerance", type=float, default=0.1, help="reject blocks disturbed by a larger share")
+    parser.add_argument("--shared", action="store_true", help="subtract what others took, do not reject for it")
     parser.add_argument("--out", type=Path, help="record as this .csv, with a .json of provenance beside it")
     parser.add_argument("--overwrite", action="store_true", help="replace a record that exists")
     return parser
@@ -43,13 +45,18 @@ def prepare(options: argparse.Namespace) -> torch.device:
     return device_named(options.device)
 
 
+def limits(options: argparse.Namespace) -> Limits:
+    """Return from which share on a disturbed pair of blocks is rejected."""
+    return Limits(options.tolerance, math.inf if options.shared else options.tolerance)
+
+
 def recording(options: argparse.Namespace, data: Mapping[str, str], notes: Mapping) -> Recording:
     """Print the machine, and return what notes it; nothing is written before :func:`measured` ends."""
     noted = Recording(
         options.out or "not_recorded.csv",
         seeds=[0],
         data=data,
-        notes={"tolerance": options.tolerance, **notes},
+        notes={"tolerance": options.tolerance, "time_of_others_subtracted": options.shared, **notes},
         overwrite=options.overwrite or options.out is None,
     )
     hardware, versions = noted.provenance["hardware"], noted.provenance["versions"]
@@ -67,15 +74,18 @@ def measured(
         unit: of the contenders' work, for the record's column ``seconds_per_UNIT``.
     """
     wait: Callable = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    pairs = interleave(contenders, options.rounds, wait=wait)
-    tolerance = options.tolerance
-    unequal, lost = sum(pair.gap > tolerance for pair in pairs), sum(pair.lost > tolerance for pair in pairs)
-    rejected = sum(not pair.kept(tolerance) for pair in pairs)
+    if options.shared and not Path("/proc/self/schedstat").exists():
+        raise ValueError("this system does not count the time that other processes took: leave --shared out")
+    pairs = interleave(contenders, options.rounds, subtract=options.shared, wait=wait)
+    bounds = limits(options)
+    unequal, lost = sum(pair.gap > bounds.gap for pair in pairs), sum(pair.lost > options.tolerance for pair in pairs)
+    rejected = sum(not pair.kept(bounds) for pair in pairs)
     print(
-        f"\nrejected {2 * rejected} of {2 * len(pairs)} blocks: of {len(pairs)} pairs of blocks, {unequal} differed by "
-        f"more than {tolerance:.0%}, and {lost} lost more than {tolerance:.0%} of their time to other processes"
+        f"\nrejected {2 * rejected} of {2 * len(pairs)} blocks; of {len(pairs)} pairs of blocks, {unequal} differed by "
+        f"more than {options.tolerance:.0%}, and {lost} lost more than {options.tolerance:.0%} of their time to other "
+        f"processes{', which was subtracted' * options.shared}"
     )
-    if any(pair.lost != pair.lost for pair in pairs):
+    if any(math.isnan(pair.lost) for pair in pairs):
         print("this system does not count the time lost to others: only the first sign was used")
     if options.out:
         noted.write(
@@ -85,7 +95,7 @@ def measured(
                 f"seconds_per_{unit}": pair.seconds,
                 "gap": pair.gap,
                 "lost": pair.lost,
-                "kept": int(pair.kept(tolerance)),
+                "kept": int(pair.kept(bounds)),
             }
             for pair in pairs
         )

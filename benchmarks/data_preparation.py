@@ -9,7 +9,7 @@ and put together as a batch of 128. The record's columns are those of training_s
 from collections.abc import Callable, Sequence
 
 import torch
-from command import arguments, measured, prepare, recording, run
+from command import arguments, limits, measured, prepare, recording, run
 from interleave import Contender, speedups, summarised
 from loops import BATCH, PAD, PILImages, images_for
 from torch import Tensor
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "batched": Contender(in_batches(images, labels), AGAIN * count),
     }
     pairs = measured(options, contenders, device, noted, unit="image")
-    found = summarised(speedups(pairs, "PIL", "batched", options.tolerance))
+    found = summarised(speedups(pairs, "PIL", "batched", limits(options)))
     if found is None:
         print("no undisturbed round: no ratio")
         return 1

@@ -2,8 +2,8 @@
 
 A machine's speed drifts: with heat, with its neighbours. So each round goes there and back, A B C C B A, and a ratio
 is taken within a round only: a drift that is even over the round then falls out. What is left is rejected, by two
-signs. A contender's two blocks in a round differ by more than the tolerance; or the process lost more than the
-tolerance of their time to other processes, by the kernel's own account.
+signs. A contender's two blocks in a round differ too much; or the process lost too much of their time to other
+processes, by the kernel's own account. On a machine that is never quiet, that time can be subtracted instead.
 """
 
 import math
@@ -25,6 +25,13 @@ class Contender(NamedTuple):
     work: float  # how much of what is counted (steps, images, operations) a block does
 
 
+class Limits(NamedTuple):
+    """From which share on a pair of blocks is rejected."""
+
+    gap: float
+    lost: float
+
+
 class Pair(NamedTuple):
     """One contender's two blocks in one round."""
 
@@ -34,9 +41,9 @@ class Pair(NamedTuple):
     gap: float  # by which share of the shorter block the longer one is longer
     lost: float  # share of the time lost to other processes; not a number where nobody counts it
 
-    def kept(self, tolerance: float) -> bool:
+    def kept(self, limits: Limits) -> bool:
         """Return whether the machine left these two blocks alone."""
-        return self.gap <= tolerance and not self.lost > tolerance
+        return self.gap <= limits.gap and not self.lost > limits.lost
 
 
 class Ratio(NamedTuple):
@@ -55,6 +62,7 @@ def interleave(
     contenders: Mapping[str, Contender],
     rounds: int,
     *,
+    subtract: bool = False,
     wait: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
     watch: Callable[[], Callable[[], float]] | None = None,
@@ -64,6 +72,7 @@ def interleave(
     Args:
         contenders: by name, in the order of the way there.
         rounds: at least 1.
+        subtract: take the time lost to other processes off every block.
         wait: returns when the device has worked off its queue: ``torch.cuda.synchronize`` on a GPU.
         clock: seconds.
         watch: starts counting and returns a function that says how many seconds were lost since; by default
@@ -78,7 +87,7 @@ def interleave(
         >>> pairs = interleave({"a": idle, "b": idle}, 1, clock=lambda: next(ticks), watch=lambda: lambda: 0)
         >>> [(pair.contender, pair.seconds, pair.gap) for pair in pairs]
         [('a', 1.0, 0.0), ('b', 2.0, 0.0)]
-        >>> speedups(pairs, "b", "a", tolerance=0.1)
+        >>> speedups(pairs, "b", "a", Limits(gap=0.1, lost=0.1))
         [2.0]
     """
     if rounds < 1:
@@ -95,16 +104,18 @@ def interleave(
             contenders[name].run()
             wait()
             blocks[name].append((clock() - start, lost()))
-        for name, ((first, lost_first), (second, lost_second)) in blocks.items():
-            seconds = (first + second) / 2 / contenders[name].work
-            gap = abs(first - second) / min(first, second)
-            pairs.append(Pair(name, number, seconds, gap, (lost_first + lost_second) / (first + second)))
+        for name, timed in blocks.items():
+            lost_share = sum(gone for _, gone in timed) / sum(seconds for seconds, _ in timed)
+            short, long = sorted(seconds - gone * subtract for seconds, gone in timed)
+            mean = (short + long) / 2 / contenders[name].work
+            gap = long / short - 1 if short > 0 else math.inf  # too short for the kernel's count, in ticks of 10 ms
+            pairs.append(Pair(name, number, mean, gap, lost_share))
     return pairs
 
 
-def speedups(pairs: Sequence[Pair], slow: str, fast: str, tolerance: float) -> list[float]:
+def speedups(pairs: Sequence[Pair], slow: str, fast: str, limits: Limits) -> list[float]:
     """Return how many times as fast as ``slow`` is ``fast``, for each round in which both were kept."""
-    kept = {(pair.contender, pair.round): pair.seconds for pair in pairs if pair.kept(tolerance)}
+    kept = {(pair.contender, pair.round): pair.seconds for pair in pairs if pair.kept(limits)}
     rounds = dict.fromkeys(pair.round for pair in pairs)
     return [kept[slow, n] / kept[fast, n] for n in rounds if (slow, n) in kept and (fast, n) in kept]
 
@@ -118,8 +129,8 @@ def lost_to_others() -> Callable[[], float]:
     """Start counting; the returned function says how many seconds a core were lost to other processes since.
 
     Linux counts how long each thread of this process and of its workers ran, and how long it waited for a core. It
-    may have waited for our own workers, so what was lost is at most what others ran on our cores. Where there is no such
-    count, on other systems, the answer is not a number.
+    may have waited for our own workers, so what was lost is at most what others ran on our cores. Other systems do
+    not count it, and the answer is not a number.
     """
     if not Path("/proc/self/schedstat").exists():
         return lambda: math.nan

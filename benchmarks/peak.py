@@ -9,7 +9,7 @@ Training's operations are counted from the model, forward and backward, by PyTor
 from collections.abc import Callable, Sequence
 
 import torch
-from command import arguments, measured, prepare, recording, run
+from command import arguments, limits, measured, prepare, recording, run
 from interleave import Contender, speedups, summarised
 from loops import BATCH, engine, images_for
 from torch.nn import functional as F
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs = measured(options, contenders, device, noted, unit="operation")
     complete = True
     for precision in precisions:
-        found = summarised(speedups(pairs, f"products {precision}", f"training {precision}", options.tolerance))
+        found = summarised(speedups(pairs, f"products {precision}", f"training {precision}", limits(options)))
         print(f"training : peak in {precision}: {found or 'no undisturbed round'}")
         complete = complete and found is not None
     return 0 if complete else 1

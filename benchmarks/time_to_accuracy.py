@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for row in rows:
         said = "reached" if row["reached"] else "missed"
         print(
-            f"{row['recipe']}: {row['seconds']:.1f} s of training in {row['epochs']} epochs; the last epoch is right on "
+            f"{row['recipe']}: {row['seconds']:.1f} s of training in {row['epochs']} epochs; the last is right on "
             f"{row['last_accuracy']:.2f} % of the test set: {options.target:g} % {said}"
         )
     if options.out:

@@ -10,15 +10,17 @@ round and ingredient, in the order in which they are added:
     round             0, 1, ...
     seconds_per_step  the mean of the ingredient's two blocks in this round
     gap, lost         by which share the two blocks differ, and which share of their time other processes took
-    kept              0 where one of both is above the JSON's tolerance
+    kept              0 where one of both was too large
 
-A ratio is to be taken within a round, where both rows are kept, and its median over the rounds.
+With ``--shared`` the time that others took is subtracted from the seconds, and ``lost`` does not count in ``kept``; the
+JSON's notes say so, and give the tolerance. A ratio is to be taken within a round, where both rows are kept, and its
+median over the rounds.
 """
 
 from collections.abc import Sequence
 
 import torch
-from command import arguments, measured, prepare, recording, run
+from command import arguments, limits, measured, prepare, recording, run
 from interleave import Contender, speedups, summarised
 from loops import BATCH, engine, images_for, usual_loop
 from torch import Tensor
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\ntimes as fast as the {USUAL}, and as the line above; median (smallest to largest)")
     complete, before = True, USUAL
     for name in settings:
-        whole, step = (summarised(speedups(pairs, slow, name, options.tolerance)) for slow in (USUAL, before))
+        whole, step = (summarised(speedups(pairs, slow, name, limits(options))) for slow in (USUAL, before))
         print(f"  + {name:<22}{whole or 'no undisturbed round'!s:<38}{step or 'no undisturbed round'}")
         complete, before = complete and whole is not None, name
     return 0 if complete else 1
