@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -69,3 +71,18 @@ def test_the_address_is_written_everywhere_and_nothing_else_changes(tmp_path: Pa
         assert rest == [c for c in original["cells"] if "setup" not in c["metadata"].get("tags", [])]
     assert f'repository-code: "{address}"' in (tmp_path / "CITATION.cff").read_text(encoding="utf-8")
     assert repository.write(address, tmp_path) == []
+
+
+@pytest.mark.parametrize("length", [40, 78, 139])  # short; just too long for a line; as long as GitHub allows
+def test_ruff_is_content_with_any_address(tmp_path: Path, length: int) -> None:
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "book").mkdir()
+    shutil.copy2(ROOT / "book" / "ruff.toml", tmp_path / "book")
+    address = "https://github.com/you/".ljust(length, "x")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(setup_cell.text(address))])
+    nbformat.write(notebook, tmp_path / "book" / "one.ipynb")
+    for how in (["check"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *how, "."], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

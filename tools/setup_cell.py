@@ -11,7 +11,10 @@ _CELL = """\
 import sys
 from pathlib import Path
 
-REPOSITORY = "ADDRESS"  # written by `make repository URL=...`
+# Written by `make repository URL=...`, however long it is:
+# fmt: off
+REPOSITORY = "ADDRESS"
+# fmt: on
 FOLDER = "PLACE"
 if "google.colab" in sys.modules and not Path.cwd().as_posix().endswith(FOLDER):
     if not REPOSITORY:
