@@ -124,7 +124,7 @@ def main() -> None:
     """Read the command line and do as it says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--course", type=Path, default=HERE / "course", help="where everything lands (grading/course)")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
     steps = (release, collect, autograde, feedback, export)
     made = {step.__name__: commands.add_parser(step.__name__, help=step.__doc__) for step in steps}
     made["release"].add_argument("names", nargs="*", metavar="CHAPTER", help="such as 01_plain_stack; all without it")
@@ -136,15 +136,17 @@ def main() -> None:
     made["export"].add_argument("--into", type=Path, help="a gradebook that Canvas or Moodle exported")
     made["export"].add_argument("--key", default="ID", help="its column that says who a row is (Canvas: ID)")
     made["export"].add_argument("--column", default="Grade", help="its column for the points (Moodle: Grade)")
-    for command in made.values():
-        command.add_argument("--force", action="store_true", help="replace what is there")
+    for step in steps:
+        made[step.__name__].add_argument("--force", action="store_true", help="replace what is there")
+        made[step.__name__].set_defaults(step=step)
     said, options = parser.parse_known_args()
-    if options and said.command != "autograde":  # autograde passes on, for example, --ExecuteApart.timeout=30
+    if options and said.step is not autograde:  # autograde passes on, for example, --ExecuteApart.timeout=30
         parser.error(f"unknown: {' '.join(options)}")
-    arguments = {k: v for k, v in vars(said).items() if k != "command"} | {"course": said.course.resolve()}
-    if said.command == "autograde":
+    arguments = vars(said) | {"course": said.course.resolve()}
+    step = arguments.pop("step")
+    if step is autograde:
         arguments["options"] = options
-    globals()[said.command](**arguments)
+    step(**arguments)
 
 
 if __name__ == "__main__":
