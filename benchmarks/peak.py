@@ -58,14 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     fastest = fastest_precision(device)
     precisions = list(dict.fromkeys(["fp32", fastest]))
-    work, product = steps * operations(), 2 * size**3
+    step, product = operations(), 2 * size**3
+    work = steps * step
     times = -(-work // product)  # as many as do the same work as a block of training
     contenders = {}
     for precision in precisions:
         train = engine(images, labels, device, precision=precision, compiled=not options.no_compile)
         contenders[f"products {precision}"] = Contender(products(size, times, precision, device), times * product)
         contenders[f"training {precision}"] = Contender(train, work)
-    print(f"ResNet-20 on {device.type}: {operations() / 1e9:.1f} GFLOP a step of {BATCH} images, counted")
+    print(f"ResNet-20 on {device.type}: {step / 1e9:.3g} GFLOP a step of {BATCH} images, counted")
     if fastest != "bf16":
         print(f"left out: bf16: {device.type} has no bf16 matrix instructions here, and none are emulated")
     pairs = measured(options, contenders, device, noted, unit="operation")
