@@ -114,7 +114,8 @@ def _needed(before: list[NotebookNode], exercises: list[NotebookNode]) -> set[in
 def _names(source: str) -> tuple[set[str], set[str], set[str]]:
     """The names that a cell makes, those that it needs from other cells, and those that it only changes.
 
-    ``net.fc = ...`` and ``losses[8] = ...`` change what they name, and ``train(net)`` is called for what it changes.
+    ``net.fc = ...`` and ``losses[8] = ...`` change what they name; ``train(net)`` and ``net.train()`` are called for
+    what they change.
     """
     top = symtable.symtable(source, "cell", "exec")
     tables, read = [top], set()
@@ -123,12 +124,15 @@ def _names(source: str) -> tuple[set[str], set[str], set[str]]:
         tables += table.get_children()
         read |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global())}
     made = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-    changed = set()
-    for statement in ast.parse(source).body:
+    changed, statements = set(), list(ast.parse(source).body)
+    while statements:
+        statement = statements.pop()
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            continue
+        statements += [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.stmt)]
+        targets = [t for t in getattr(statement, "targets", []) if isinstance(t, ast.Attribute | ast.Subscript)]
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            targets = [statement.value.func] if isinstance(statement.value.func, ast.Name) else []
-        else:
-            targets = [t for t in getattr(statement, "targets", []) if isinstance(t, ast.Attribute | ast.Subscript)]
+            targets = [statement.value.func]
         changed |= {re.match(r"\w*", ast.unparse(target))[0] for target in targets}
     return made, read - made, changed - made
 
