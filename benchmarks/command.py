@@ -34,10 +34,14 @@ def prepare(options: argparse.Namespace) -> torch.device:
     """Return the device, and keep this process and its workers to ``--threads`` cores, where the system can.
 
     Raises:
-        ValueError: there is no such device, or there are fewer cores.
+        ValueError: there is no such device, there are fewer cores, or several threads on a shared machine.
     """
     if not 1 <= options.threads <= CORES:
         raise ValueError(f"{options.threads} threads were asked for, and there are 1 to {CORES} cores for them here")
+    if options.shared and options.threads > 1:
+        raise ValueError(
+            "with several threads, one that waits for a core holds up the rest: --shared needs --threads 1"
+        )
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     torch.set_num_threads(options.threads)

@@ -111,6 +111,12 @@ def test_more_threads_than_cores_are_refused(command):
         command("peak", "--device", "cpu", "--threads", 100000)
 
 
+def test_time_cannot_be_subtracted_from_several_threads(command, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("command"), "CORES", 2)
+    with pytest.raises(ValueError, match="--shared needs --threads 1"):
+        command("peak", "--device", "cpu", "--threads", 2, "--shared")
+
+
 def test_time_to_accuracy_on_digits(command, tmp_path):
     out = tmp_path / "time.csv"
     options = ["--device", "cpu", "--data", "digits", "--epochs", 1, "--runs", tmp_path / "runs"]
