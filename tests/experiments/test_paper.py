@@ -1,6 +1,7 @@
 """The suite of the paper's experiment: it stops in time, resumes, skips what is recorded, and says what failed."""
 
 import importlib.util
+import json
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_all_networks_come_with_seed_0_first(paper):
 
 def test_the_suite_can_be_restricted(paper):
     assert list(paper.commands("full", ["cifar_plain56"], 2, [])) == ["cifar_plain56-s0", "cifar_plain56-s1"]
+
+
+def test_the_chapter_asks_for_the_runs_of_the_suite(paper):
+    cells = json.loads((FILE.parents[1] / "book" / "09_papers_experiment.ipynb").read_text(encoding="utf-8"))["cells"]
+    (source,) = [text for cell in cells if (text := "".join(cell["source"])).startswith("NETS =")]
+    scope = {"runs": {"full": [], "small": []}}
+    exec(source, scope)
+    for scale, wanted in scope["wanted"].items():
+        names = [f"cifar_{kind.replace('residual', 'resnet')}{depth}-s{seed}" for kind, depth, seed in wanted]
+        assert sorted(names) == sorted(paper.commands(scale, None, None, []))
 
 
 def test_it_stops_resumes_copies_and_skips(paper, tmp_path, capsys, monkeypatch):

@@ -33,10 +33,6 @@ def test_complete_runs_in_order(folder):
     runs = load_runs(folder)
     known = [("plain", 8, 0), ("residual", 8, 0), ("residual", 8, 1)]
     assert [(run.kind, run.depth, run.seed) for run in runs] == known
-        ("plain", 8, 0),
-        ("residual", 8, 0),
-        ("residual", 8, 1),
-    ]
     run = runs[1]
     columns, about = record.read(folder / "resnet-s0.csv"), record.read_provenance(folder / "resnet-s0.csv")
     assert run.about == about and run.plan["model"] == "cifar_resnet8"
