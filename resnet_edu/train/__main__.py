@@ -53,9 +53,7 @@ def parser() -> argparse.ArgumentParser:
     where = top.add_argument_group("where")
     where.add_argument("--out", required=True, help="a new folder for the run")
     existing = where.add_mutually_exclusive_group()
-    existing.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one"
-    )
+    existing.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, if any")
     existing.add_argument("--overwrite", action="store_true", help="delete the run that stands in --out")
     where.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS", help="then resume later")
     return top
