@@ -47,9 +47,10 @@ def ex_1_4(answer):
         (lambda net, x: net.fc(net.features(x).amax((2, 3))), "The pooling takes the mean, not the largest value."),
         (lambda net, x: net.fc(net.features(x, 0).mean((2, 3))), "Every convolution keeps the size: padding=1."),
     ]
-    for width, depth, classes in ((6, 3, 5), (4, 2, 3), (3, 4, 10)):
-        what = f"FixedNet({width}, {depth}, {classes})"
-        net = make_module(what, answer, width, depth, classes)
+    for given in ((6, 3, 5), (4, 2, 3), (3, 4, 10), ()):
+        width, depth, classes = given or (8, 3, 10)  # the defaults
+        what = f"FixedNet({', '.join(map(str, given))})"
+        net = make_module(what, answer, *given)
         expect_same_parameters(what, net, _PlainNet(width, depth, classes), _differences(width, depth))
         x = torch.randn(8, 1, 12, 11)
         expect_same_function(what, net, _PlainNet(width, depth, classes), x, slips=slips, otherwise=otherwise)

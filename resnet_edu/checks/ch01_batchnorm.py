@@ -65,6 +65,8 @@ def ex_1_3(answer):
     wide = torch.randn(3, 5, 2, 4)
     met, hint = make_module("MyBatchNorm2d(5)", answer, 5)(wide), "Every tensor that it keeps has `channels` numbers."
     expect_close("With 5 channels the output", met, _normalise(wide), hint, 1e-4)
+    faint, hint = wide / 300, "If eps is not passed it is 1e-5."  # a variance of about eps
+    expect_close("For an input close to 0 the output", answer(5)(faint), _normalise(faint), hint, 1e-3)
 
 
 def _find_state(layer: nn.Module, channels: int) -> tuple[str, str, str, str]:

@@ -93,17 +93,17 @@ def ex_6_2(answer):
     """Check a class with a method ``_make_layer(block, planes, blocks, stride=1, dilate=False)``."""
     if not isinstance(answer, type):
         raise Wrong("Hand in the class itself, without parentheses: the check makes builders of its own.")
+    _expect_start(answer)
     for (block, planes, blocks, stride, dilate), (inplanes, dilation, groups, base_width), norm in SETTINGS:
         expected = _builder(inplanes, dilation, groups, base_width, norm)
         met = answer(inplanes, groups, base_width, norm)
-        for name in ("inplanes", "dilation", "groups", "base_width", "_norm_layer"):
-            if not hasattr(met, name):
-                raise Wrong(f"MyBuilder has no attribute {name} any more: leave the given __init__ as it is.")
         met.dilation = dilation
-        options = ", stride=2" * (stride == 2) + ", dilate=True" * dilate
+        given = {"stride": 2} if stride == 2 else {}  # what is left out is 1, and False
+        given |= {"dilate": True} if dilate else {}
+        options = "".join(f", {name}={value}" for name, value in given.items())
         remembered = f"inplanes={inplanes}" + f", dilation={dilation}" * (dilation > 1)
         call = f"_make_layer({block.__name__}, {planes}, {blocks}{options}) with {remembered}"
-        stage = met._make_layer(block, planes, blocks, stride=stride, dilate=dilate)
+        stage = met._make_layer(block, planes, blocks, **given)
         right = ResNet._make_layer(expected, block, planes, blocks, stride=stride, dilate=dilate)
         if isinstance(stage, list | tuple | nn.ModuleList):
             raise Wrong(f"{call} should return an nn.Sequential, but it returns a {type(stage).__name__}. Wrap it.")
@@ -115,6 +115,21 @@ def ex_6_2(answer):
         hint = "With dilate it is multiplied by the stride, and otherwise it stays."
         expect_equal(f"After {call} self.dilation", met.dilation, expected.dilation, hint)
         expect_same(call, stage, right, torch.randn(2, inplanes, 8, 6))
+
+
+def _expect_start(answer: type) -> None:
+    """The given ``__init__``: the attributes of a new builder, by default and as passed."""
+    names = ("inplanes", "groups", "base_width", "_norm_layer", "dilation")
+    for arguments, values in (
+        ((), (64, 1, 64, nn.BatchNorm2d, 1)),
+        ((8, 2, 32, nn.Identity), (8, 2, 32, nn.Identity, 1)),
+    ):
+        made = answer(*arguments)
+        for name, value in zip(names, values, strict=True):
+            if getattr(made, name, None) != value:
+                raise Wrong(
+                    f"MyBuilder has lost its {name}, or starts with another: leave the given __init__ as it is."
+                )
 
 
 def _builder(inplanes: int, dilation: int = 1, groups: int = 1, base_width: int = 64, norm=nn.BatchNorm2d):
@@ -135,7 +150,7 @@ def ex_6_3(answer):
         for number, blocks in enumerate(layers):
             planes, stride = width * 2**number, 1 if number == 0 else 2
             expected.append(ResNet._make_layer(builder, BasicBlock, planes, blocks, stride))
-        found = blocks_of(met)
+        found = _as_called(met, torch.randn(2, width, 16, 16))
         hint = "One for each in `layers`." if found else "A list does not register its blocks: use nn.Sequential."
         expect_equal(f"The number of blocks of {call}", len(found), sum(layers), hint)
         _expect_widths(call, found, layers, width)
@@ -143,7 +158,22 @@ def ex_6_3(answer):
         for number, (blocks, right) in enumerate(zip(layers, expected, strict=True), start=1):
             expect_stage(f"layer{number} of {call}", nn.Sequential(*found[start : start + blocks]), right)
             start += blocks
-        expect_same(call, met, expected, torch.randn(2, width, 16, 16))
+        expect_same(call, met, expected, torch.randn(2, width, 16, 16), found)
+
+
+def _as_called(net: nn.Module, x: torch.Tensor) -> list[nn.Module]:
+    """The blocks in the order of the calls; as registered where a call fails, or one of them is not called once."""
+    registered, called = blocks_of(net), []
+    hooks = [block.register_forward_hook(lambda block, _, __: called.append(block)) for block in set(registered)]
+    try:
+        with torch.no_grad():
+            net(x)
+    except Exception:
+        return registered
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return called if sorted(map(id, called)) == sorted(map(id, registered)) else registered
 
 
 def _expect_widths(call: str, blocks: Sequence[nn.Module], layers: Sequence[int], width: int) -> None:

@@ -99,7 +99,8 @@ def expect_same_function(
         if torch.equal(inputs, original) and _agree(met, expected, inputs):
             break
     else:
-        next(_ways_to_copy(expected, met, inputs))()
+        copy_weights = next(_ways_to_copy(expected, met, inputs))
+        copy_weights()
     for mode in ("evaluation", "training"):
         results = [module.train(mode == "training")(inputs.clone()) for module in (met, expected)]
         wrong = [(mistake(expected.train(mode == "training"), inputs), hint) for mistake, hint in slips]
@@ -111,6 +112,12 @@ def expect_same_function(
         f"The input after {what} was called", given, original, "It writes into its input: leave x as it is.", 0
     )
     _expect_same_gradients(what, met, expected, inputs)
+    copy_weights()
+    for module in (met, expected):
+        module.train()(inputs.clone())
+    results = [module.eval()(inputs.clone()) for module in (met, expected)]
+    hint = "Leave eps, momentum and the running statistics of each BatchNorm2d as PyTorch has them."
+    expect_close(f"In evaluation mode, after a batch in training mode, the output of {what}", *results, hint, 1e-4)
 
 
 def _agree(met: nn.Module, expected: nn.Module, inputs: Tensor) -> bool:

@@ -113,11 +113,17 @@ def _leaves(module: nn.Module) -> list[nn.Module]:
     return sorted(leaves, key=lambda m: not isinstance(m, nn.Conv2d))
 
 
-def expect_same(what: str, met: nn.Module, expected: nn.Module, x: torch.Tensor) -> None:
-    """Compare what two networks compute whose blocks are equal, one by one: only how they are called can be wrong."""
+def expect_same(
+    what: str, met: nn.Module, expected: nn.Module, x: torch.Tensor, blocks: list[nn.Module] | None = None
+) -> None:
+    """Compare what two networks compute whose blocks are equal, one by one: only how they are called can be wrong.
+
+    Args:
+        blocks: those of ``met`` in the order of the expected ones; without it, as they are registered.
+    """
     expect_same_parameters(what, met, expected, {})
     randomise(expected)
-    for block, right in zip(blocks_of(met), blocks_of(expected), strict=True):
+    for block, right in zip(blocks or blocks_of(met), blocks_of(expected), strict=True):
         for one, other in zip(_leaves(block), _leaves(right), strict=True):
             one.load_state_dict(other.state_dict())
     hint = "Every block is right by itself: look at the order in which they are called, and what is done in between."

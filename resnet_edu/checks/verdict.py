@@ -8,17 +8,25 @@ gives full points to a cell that does not raise.
 A check runs in the reader's own kernel, so code there can tamper with it. Grading runs in a fresh one.
 """
 
+import contextlib
 import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
 _OURS = Path(__file__).parent
 _LIBRARIES = ("site-packages", "dist-packages")
+_SETTINGS = {  # of the whole program: how each is read and set
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "default device": (torch.get_default_device, torch.set_default_device),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "deterministic mode": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+}
 
 
 class Wrong(Exception):
@@ -72,20 +80,21 @@ def judge(check: Callable, *answers) -> tuple[bool, str]:
     if any(_is_stub(answer) for answer in answers):
         return False, "not attempted yet."
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _settings_kept(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             check(*answers)
     except NotAttempted:
         return False, "not attempted yet."
     except Wrong as finding:
         return False, f"not right yet. {finding}"
-    except Exception as error:  # whatever the reader's code raises becomes a sentence, never a bare traceback
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever the reader's code raises becomes a sentence, never a bare traceback
         where = _line_in_answer()
         # PyTorch raises NotImplementedError too, for a module without forward: only the stub's own line is the stub
         if isinstance(error, NotImplementedError) and "NotImplementedError" in (where or ""):
             return False, "not attempted yet."
-        if where is None and not isinstance(error, TypeError | ValueError | AttributeError | RuntimeError):
-            raise
         place = f" in your line `{where}`" if where else " when your answer was used"
         return False, f"not right yet. {type(error).__name__}{place}: {error}"
     return True, "right."
@@ -101,13 +110,30 @@ def expect_equal(what: str, met, expected, hint: str) -> None:
 
 def expect_close(what: str, met, expected: torch.Tensor, hint: str, tolerance: float = 1e-5) -> None:
     """Raise :class:`Wrong` unless ``met`` is a tensor of the expected shape and values."""
-    if not isinstance(met, torch.Tensor):
+    if type(met) not in (torch.Tensor, torch.nn.Parameter):  # a subclass may say of itself what it likes
         raise Wrong(f"{what} should be a tensor, but it is {type(met).__name__}. {hint}")
     if met.shape != expected.shape:
         raise Wrong(f"{what} should have shape {tuple(expected.shape)}, but it has {tuple(met.shape)}. {hint}")
     difference = (met - expected).abs().max().item() if expected.numel() else 0.0
     if not difference <= tolerance:  # written so that nan is wrong too
         raise Wrong(f"{what} has the right shape, but the values are off by up to {difference:.3g}. {hint}")
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[None]:
+    """Put the settings of the whole program back, and raise :class:`Wrong` if the answer changed one."""
+    before = {name: read() for name, (read, _) in _SETTINGS.items()}
+    try:
+        yield
+    finally:
+        changed = [name for name, (read, _) in _SETTINGS.items() if read() != before[name]]
+        for name in changed:
+            _SETTINGS[name][1](before[name])
+        if changed:
+            raise Wrong(
+                f"Your code changes torch's {' and '.join(changed)} for the whole program. "
+                "Leave it as it is, or change it for a few lines only: with torch.no_grad(): ..."
+            )
 
 
 def _is_stub(answer) -> bool:

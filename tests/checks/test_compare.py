@@ -134,3 +134,13 @@ def test_missing_and_surplus_parameters_are_named() -> None:
 def test_what_is_no_module_is_refused(met, said: str) -> None:
     with pytest.raises(Wrong, match=said):
         expect_module("The answer", met)
+
+
+def test_a_batchnorm_of_another_momentum_is_seen() -> None:
+    def net(momentum: float) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, momentum=momentum))
+
+    x = torch.randn(4, 2, 6, 6)
+    expect_same_function("It", net(0.1), net(0.1), x, otherwise="?")
+    with pytest.raises(Wrong, match=r"after a batch in training mode.*momentum"):
+        expect_same_function("It", net(0.4), net(0.1), x, otherwise="?")

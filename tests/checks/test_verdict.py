@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from resnet_edu.checks.verdict import Wrong, exercise, expect_close, expect_equal
+from resnet_edu.checks.verdict import Wrong, exercise, expect_close, expect_equal, judge
 
 
 @exercise("9.9")
@@ -83,3 +83,55 @@ def test_expect_equal_accepts_a_size_for_a_tuple() -> None:
 def test_expect_close_refuses(met, said: str) -> None:
     with pytest.raises(Wrong, match=said):
         expect_close("It", met, torch.ones(2), "hint")
+
+
+def in_double(x):
+    torch.set_default_dtype(torch.float64)
+    return 2 * x
+
+
+def without_gradients(x):
+    torch.set_grad_enabled(False)
+    return 2 * x
+
+
+def elsewhere(x):
+    torch.set_default_device("meta")
+    return 2 * x
+
+
+def leave(x):
+    raise SystemExit(2)
+
+
+def lookup(x):
+    return {}[x]
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [(in_double, "default dtype"), (without_gradients, "gradient mode"), (elsewhere, "default device")],
+)
+def test_a_changed_setting_is_named_and_put_back(answer, name: str, verdict) -> None:
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()
+    assert f"changes torch's {name} for the whole program" in verdict(ex_9_9, answer)
+    assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()) == before
+
+
+@pytest.mark.parametrize(("answer", "line"), [(leave, "raise SystemExit(2)"), (lookup, "return {}[x]")])
+def test_whatever_is_raised_is_a_sentence(answer, line: str, verdict) -> None:
+    assert line in verdict(ex_9_9, answer)
+
+
+def test_what_is_raised_outside_any_line_is_a_sentence() -> None:
+    assert judge({}.__getitem__, 3) == (False, "not right yet. KeyError when your answer was used: 3")
+
+
+def test_a_tensor_that_answers_for_itself_is_no_tensor() -> None:
+    class Liar(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            return torch.tensor(0.0)
+
+    with pytest.raises(Wrong, match="should be a tensor, but it is Liar"):
+        expect_close("It", torch.zeros(2).as_subclass(Liar), torch.ones(2), "hint")
