@@ -5,6 +5,7 @@ Links to a solution become plain text. ``git revert`` brings all of it back. The
 how to publish without.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -83,6 +84,7 @@ def unsaved(root: Path) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()  # --help withholds nothing
     try:
         if changes := unsaved(ROOT):
             sys.exit(f"Commit these changes first, so that git can bring them back:\n{changes}")
