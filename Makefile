@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test colab grading notebooks results repository withhold lint clean
+.PHONY: book test colab grading mutants notebooks results repository withhold lint clean
 
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build .
@@ -31,6 +31,10 @@ colab: $(INSTALLED)
 # Test the grading for instructors (grading/README.md); nbgrader is added to the same environment first.
 grading: $(VENV)/.grading
 	$(BIN)/python -m pytest tests/grading
+
+# Derive wrong answers from the solutions and print how many of them each check rejects; ONLY="ex_4_2" for one exercise.
+mutants: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tools/mutants.py $(ONLY)
 
 # Write this copy's address into the notebooks and CITATION.cff: make repository URL=https://github.com/you/your-fork
 # It needs nothing installed.

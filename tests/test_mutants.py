@@ -1,0 +1,61 @@
+"""Wrong answers derived from the solutions: a sample of them here, every one by ``make mutants``."""
+
+import itertools
+
+import mutants
+import oracles
+import pytest
+
+pytestmark = pytest.mark.skipif(not mutants.SOLUTIONS.exists(), reason="this fork withholds the solutions")
+BLOCKS = ("ex_3_4", "ex_4_2", "ex_4_3", "ex_4_4", "ex_5_3", "ex_5_4")
+ENOUGH = 8
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, mutants.Solution]:
+    return mutants.solutions()
+
+
+def test_every_oracle_has_its_solution(found: dict[str, mutants.Solution]) -> None:
+    assert set(found) == set(oracles.ORACLES)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_can_be_wrong_in_forty_ways(name: str, found: dict[str, mutants.Solution]) -> None:
+    assert len(list(itertools.islice(mutants.mutants(found[name].own), 60))) == 60
+
+
+@pytest.mark.parametrize("name", oracles.ORACLES)
+def test_a_sample_is_rejected(name: str, found: dict[str, mutants.Solution]) -> None:
+    every = max(1, sum(1 for _ in mutants.mutants(found[name].own)) // ENOUGH)
+    score = mutants.score(found[name], every)
+    assert score.changing > 0
+    assert score.survivors == []
+    assert score.tracebacks == []
+
+
+def test_a_check_that_accepts_everything_scores_nothing(
+    found: dict[str, mutants.Solution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accept(*answers) -> None:
+        pass
+
+    accept.__wrapped__ = accept
+    monkeypatch.setattr(mutants.checks, "ex_1_2", accept)
+    score = mutants.score(found["ex_1_2"], every=40)
+    assert score.changing > 2
+    assert score.rejected == 0 == score.share
+    assert len(score.survivors) == score.changing
+
+
+def test_a_mutant_changes_one_thing() -> None:
+    solution = mutants.Solution("f", [], mutants.ast.parse("def f(x):\n    return 3 * x").body, [])
+    lines = {mutants.ast.unparse(mutant[0]).splitlines()[-1].strip() for mutant in mutants.mutants(solution.own)}
+    assert {"return 4 * x", "return 3 + x", "return x", "return x * 3", "pass"} <= lines
+    assert "return 3 * x" not in lines
+
+
+def test_layers_without_a_state_take_no_number() -> None:
+    nn = oracles.nn
+    one = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.ReLU(), nn.Linear(1, 1))
+    assert list(oracles.state_of(one)) == ["0.bias", "0.weight", "1.bias", "1.weight"]

@@ -1,0 +1,334 @@
+"""Derive wrong answers from the solutions, and count how many of them the checks reject: ``make mutants``.
+
+A mutant is the solution of an exercise with one thing changed: a statement or an operation dropped, doubled or swapped
+with its neighbour, a number, an operator, a condition or an argument replaced. Whether it computes anything else than
+the solution is decided in ``tools/oracles.py``, which knows no check: it observes both and compares.
+
+    python tools/mutants.py              every mutant of every exercise: some minutes
+    python tools/mutants.py ex_4_2       of one exercise, with the survivors' lines
+"""
+
+import argparse
+import ast
+import contextlib
+import copy
+import difflib
+import io
+import json
+import linecache
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import oracles
+
+from resnet_edu import checks
+from resnet_edu.checks import verdict
+
+SOURCE = "<solution>"
+SOLUTIONS = Path(__file__).parent.parent / "book" / "solutions"
+OPERATORS = {
+    ast.Add: (ast.Sub, ast.Mult),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Add, ast.FloorDiv),
+    ast.FloorDiv: (ast.Mult,),
+    ast.Div: (ast.Mult,),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt,),
+    ast.Gt: (ast.GtE, ast.Lt),
+    ast.GtE: (ast.Gt,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+}
+OTHER_NAMES = {"relu": ("gelu", "relu_"), "ReLU": ("GELU",), "BatchNorm2d": ("InstanceNorm2d",), "cat": ("stack",)}
+
+
+@dataclass
+class Solution:
+    """The code of one solution: what it stands on, its own statements, and the answers it hands to the check."""
+
+    name: str
+    before: list[ast.stmt]
+    own: list[ast.stmt]
+    answers: list[ast.expr]
+
+    def run(self, own: list[ast.stmt]) -> list:
+        """Execute these statements in place of its own, and return the answers."""
+        names: dict = {"__name__": "solution"}
+        source = ast.unparse(_module(self.before + own))
+        # as a notebook does, so that a verdict can quote the line that raised
+        linecache.cache[SOURCE] = len(source), None, source.splitlines(keepends=True), SOURCE
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(source, SOURCE, "exec"), names)
+        return [eval(compile(_expression(answer), "<answer>", "eval"), names) for answer in self.answers]
+
+
+@dataclass
+class Score:
+    """What became of the mutants of one exercise."""
+
+    name: str
+    mutants: int = 0
+    changing: int = 0
+    rejected: int = 0
+    equivalent: int = 0
+    accepted: int = 0
+    survivors: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """Rejected ones of those that change the function, in percent."""
+        return 100 * self.rejected / max(self.changing, 1)
+
+
+def solutions() -> dict[str, Solution]:
+    """Every solution that is code and has an oracle, by the name of its check."""
+    found = {}
+    for path in sorted(SOLUTIONS.glob("*.ipynb")):
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        before: list[ast.stmt] = []
+        since_check: list[ast.stmt] = []
+        for cell in cells[1:]:  # the first is the setup cell
+            tree = ast.parse(re.sub(r"^%.*$", "", "".join(cell["source"]), flags=re.MULTILINE)).body
+            calls = [call for call in map(_check_call, tree) if call]
+            own = since_check + [statement for statement in tree if _check_call(statement) is None]
+            if calls and calls[0].func.attr in oracles.ORACLES and calls[0].func.attr not in found:
+                name = calls[0].func.attr
+                found[name] = Solution(name, before, _needed(own, calls[0].args), calls[0].args)
+            since_check = [] if calls or cell is cells[1] else own
+            if calls or cell is cells[1]:
+                before = before + [statement for statement in own if _stands_on(statement)]
+    return found
+
+
+def mutants(statements: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """Yield each different mutant once."""
+    tree = _module(statements)
+    seen = {ast.unparse(tree)}
+    for place, node in enumerate(ast.walk(tree)):
+        for change in range(1000):
+            copied = copy.deepcopy(tree)
+            twin = next(n for i, n in enumerate(ast.walk(copied)) if i == place)
+            changes = list(_changes(twin, node, tree))
+            if change >= len(changes):
+                break
+            replacement = changes[change]()
+            if replacement is not None:
+                copied = _Replace(twin, replacement).visit(copied)
+            with contextlib.suppress(Exception):  # what cannot be written down is no answer
+                text = ast.unparse(ast.fix_missing_locations(copied))
+                if text not in seen:
+                    seen.add(text)
+                    yield ast.parse(text).body
+
+
+def score(solution: Solution, every: int = 1) -> Score:
+    """Judge each ``every``-th mutant of a solution."""
+    result = Score(solution.name)
+    check, observe = getattr(checks, solution.name).__wrapped__, oracles.ORACLES[solution.name]
+    right = oracles.observation(observe, solution.run(solution.own))
+    assert oracles.same(right, oracles.observation(observe, solution.run(solution.own))), "the oracle is not repeatable"
+    text = ast.unparse(_module(solution.own))
+    for number, mutant in enumerate(mutants(solution.own)):
+        if number % every:
+            continue
+        line = _difference(text, ast.unparse(_module(mutant)))
+        try:
+            answers, again = solution.run(mutant), solution.run(mutant)
+        except Exception:
+            continue  # it raises before there is an answer: no learner hands that in
+        result.mutants += 1
+        equal = oracles.same(right, oracles.observation(observe, answers))
+        try:
+            accepted, _ = verdict.judge(check, *again)
+        except Exception as error:
+            accepted = False
+            result.tracebacks.append(f"{type(error).__name__}: {line}")
+        if equal:
+            result.equivalent += 1
+            result.accepted += accepted
+            result.refused += [line] * (not accepted)
+        else:
+            result.changing += 1
+            result.rejected += not accepted
+            result.survivors += [line] * accepted
+    return result
+
+
+def _changes(node: ast.AST, original: ast.AST, tree: ast.Module) -> Iterator:
+    """Yield functions that change the node in place and return None, or return what replaces it."""
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, list) and name in ("args", "elts", "keywords", "body", "orelse"):
+            yield from _list_changes(value, name)
+    yield from _operator_changes(node)
+    yield from _branch_changes(node)
+    yield from _call_changes(node)
+    if isinstance(node, ast.Constant):
+        yield from _constant_changes(node)
+    if isinstance(node, ast.Attribute):
+        for other in OTHER_NAMES.get(node.attr, ()) + tuple(_siblings(original, tree)):
+            yield lambda other=other: setattr(node, "attr", other)
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        for other in _parameters_beside(original, tree):
+            yield lambda other=other: setattr(node, "id", other)
+
+
+def _operator_changes(node: ast.AST) -> Iterator:
+    if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp):
+        for kind in OPERATORS.get(type(node.op), ()):
+            yield lambda kind=kind: setattr(node, "op", kind())
+    if isinstance(node, ast.Compare):
+        for kind in OPERATORS.get(type(node.ops[0]), ()):
+            yield lambda kind=kind: node.ops.__setitem__(0, kind())
+    if isinstance(node, ast.BinOp):
+        yield from (lambda: node.left, lambda: node.right, lambda: ast.BinOp(node.right, node.op, node.left))
+    if isinstance(node, ast.BoolOp):
+        yield from (lambda value=value: value for value in node.values)
+    if isinstance(node, ast.UnaryOp):
+        yield lambda: node.operand
+
+
+def _branch_changes(node: ast.AST) -> Iterator:
+    if isinstance(node, ast.IfExp):
+        yield from (lambda: node.body, lambda: node.orelse, lambda: ast.IfExp(node.test, node.orelse, node.body))
+    if isinstance(node, ast.If):
+        for test in (ast.UnaryOp(ast.Not(), node.test), ast.Constant(True), ast.Constant(False)):
+            yield lambda test=test: setattr(node, "test", test)
+
+
+def _call_changes(node: ast.AST) -> Iterator:
+    if not isinstance(node, ast.Call):
+        return
+    if len(node.args) == 1 and not node.keywords:
+        yield lambda: node.args[0]  # the operation dropped
+        yield lambda: ast.Call(node.func, [copy.deepcopy(node)], [])  # and done twice
+    if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):
+        yield lambda: node.func.value  # a method call dropped
+
+
+def _list_changes(values: list, name: str) -> Iterator:
+    for i, value in enumerate(values):
+        if isinstance(value, ast.Starred | ast.Import | ast.ImportFrom | ast.arg):
+            continue
+        if name == "body" and len(values) == 1:
+            yield lambda: values.__setitem__(0, ast.Pass())
+        else:
+            yield lambda i=i: values.pop(i)
+        if i + 1 < len(values) and name != "keywords":
+            yield lambda i=i, value=value: values.__setitem__(slice(i, i + 2), [values[i + 1], value])
+        if name != "keywords":
+            yield lambda i=i, value=value: values.insert(i, copy.deepcopy(value))
+
+
+def _constant_changes(node: ast.Constant) -> Iterator:
+    value = node.value
+    if isinstance(value, bool):
+        others: list = [not value]
+    elif isinstance(value, int):
+        others = [value + 1, value - 1, 2 * value] if value else [1]
+    elif isinstance(value, float):
+        others = [10 * value, value / 10, -value]
+    else:
+        others = []
+    for other in others:
+        yield lambda other=other: setattr(node, "value", other)
+
+
+def _siblings(node: ast.Attribute, tree: ast.Module) -> list[str]:
+    """Other attributes of ``self`` with the same name but for its digits: conv1 for conv2."""
+    if not (isinstance(node.value, ast.Name) and node.value.id == "self" and isinstance(node.ctx, ast.Load)):
+        return []
+    stem = node.attr.rstrip("0123456789")
+    attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    return sorted(a for a in attributes if node.attr not in (a, stem) and a.rstrip("0123456789") == stem)
+
+
+def _parameters_beside(node: ast.Name, tree: ast.Module) -> list[str]:
+    """The other parameters of the function in which a parameter is read."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and any(inner is node for inner in ast.walk(function)):
+            names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+            if node.id in names:
+                return [name for name in names if name != node.id]
+    return []
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def _check_call(statement: ast.stmt) -> ast.Call | None:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr.startswith("ex_"):
+        return call
+    return None
+
+
+def _needed(statements: list[ast.stmt], answers: list[ast.expr]) -> list[ast.stmt]:
+    """The definitions that the answers are made of."""
+    names, kept = {n.id for answer in answers for n in ast.walk(answer) if isinstance(n, ast.Name)}, []
+    for statement in reversed(statements):
+        made = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            made = {statement.name}
+        if made & names or isinstance(statement, ast.Import | ast.ImportFrom):
+            names |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+            kept.insert(0, statement)
+    return kept
+
+
+def _stands_on(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
+
+
+def _module(statements: list[ast.stmt]) -> ast.Module:
+    return ast.Module(body=list(statements), type_ignores=[])
+
+
+def _expression(expression: ast.expr) -> ast.Expression:
+    return ast.Expression(body=expression)
+
+
+def _difference(before: str, after: str) -> str:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+    return " | ".join(line[0] + line[1:].strip() for line in list(lines)[3:])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the scores; the status is 1 where less than 95 % are rejected or an equivalent answer is refused."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("exercises", nargs="*", help="such as ex_4_2; all of them if none is given")
+    parser.add_argument("--every", type=int, default=1, help="take only each so many-th mutant")
+    args = parser.parse_args(argv)
+    found = solutions()
+    if unknown := set(args.exercises) - set(found):
+        parser.error(f"no oracle or no solution for {', '.join(sorted(unknown))}; there are {', '.join(found)}")
+    sound = True
+    print(
+        f"{'exercise':10}{'mutants':>9}{'changing':>10}{'rejected':>10}{'score':>8}{'equivalent':>12}{'accepted':>10}"
+    )
+    for name in args.exercises or found:
+        s = score(found[name], args.every)
+        print(
+            f"{s.name:10}{s.mutants:9}{s.changing:10}{s.rejected:10}{s.share:7.1f}%{s.equivalent:12}{s.accepted:10}",
+            flush=True,
+        )
+        for label, lines in (("survived", s.survivors), ("refused", s.refused), ("traceback", s.tracebacks)):
+            for line in lines:
+                print(f"    {label}: {line}")
+        sound = sound and s.share >= 95 and not s.tracebacks
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
