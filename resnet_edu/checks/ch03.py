@@ -1,5 +1,6 @@
 """The checks of chapter 3: units on one number, a unit of any length, its gradient, its weights, a broken block."""
 
+import copy
 import itertools
 from numbers import Real
 
@@ -316,10 +317,10 @@ def ex_3_4(answer):
             return out.relu() if relu_after else out
 
         slips.append((mistake, place, " ".join([early] * relu_before + [late] * (not relu_after))))
-    for planes, stride in ((4, 1), (8, 2), (6, 1)):
+    projection = nn.Sequential(nn.Conv2d(4, 6, 1, bias=False), nn.BatchNorm2d(6))
+    for planes, stride, downsample in ((4, 1, None), (8, 2, ZeroPadShortcut(4, 8, 2)), (6, 1, projection)):
         what = f"FixedBlock(4, {planes}, stride={stride})"
-        downsample = ZeroPadShortcut(4, planes, stride) if (planes, stride) != (4, 1) else None
-        block, reference = answer(4, planes, stride, downsample), _Block(4, planes, stride, downsample)
+        block, reference = answer(4, planes, stride, downsample), _Block(4, planes, stride, copy.deepcopy(downsample))
         expect_module(what, block)
         expect_same_parameters(what, block, reference, {})
         x = torch.randn(4, 4, 6, 6)
