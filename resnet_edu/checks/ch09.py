@@ -41,7 +41,7 @@ def _number(what: str, met) -> float:
 def _expect_keys(call: str, met, keys: Sequence[str]) -> None:
     if not isinstance(met, dict) or set(met) != set(keys):
         shown = f"has the keys {', '.join(map(repr, met))}" if isinstance(met, dict) else f"is {type(met).__name__}"
-        raise Wrong(f"{call} should return a dict with the keys {', '.join(map(repr, keys))}, but it {shown}.")
+        raise Wrong(f"{call} a dict with the keys {', '.join(map(repr, keys))}, but it {shown}.")
 
 
 def _expect_number(what: str, met, right: float, slips: Sequence[tuple[float, str]], otherwise: str) -> None:
@@ -50,6 +50,9 @@ def _expect_number(what: str, met, right: float, slips: Sequence[tuple[float, st
     if not abs(met - right) < 1e-6:
         hint = next((hint for value, hint in slips if abs(met - value) < 1e-6), otherwise)
         raise Wrong(f"{what} should be {right:g}, but it is {met:g}. {hint}")
+
+
+RATIO = "A difference in percentage points is asked for, not a ratio."
 
 
 # What the check hands over must not change under the reader's hands: each call gets a copy.
@@ -74,7 +77,7 @@ def ex_9_1(answer: Callable) -> None:
         met = answer(_copy(run))
         if met is ...:
             raise NotAttempted
-        _expect_keys("last_and_best", met, ("last", "best", "best epoch", "optimism"))
+        _expect_keys("last_and_best should return", met, ("last", "best", "best epoch", "optimism"))
         last, place = test[-1], int(test.argmin())
         best = test[place]
         wrong_column = "That is another column: this is about `test_error`."
@@ -123,7 +126,7 @@ def ex_9_1(answer: Callable) -> None:
             last - best,
             [
                 (best - last, "The sign is turned: it says by how much `best` looks better than `last`."),
-                (abs(last - best) / last, "A difference in percentage points is asked for, not a ratio."),
+                *((abs(last - best) / whole, RATIO) for whole in (last, best)),
             ],
             "Last minus best, in percentage points.",
         )
@@ -183,7 +186,7 @@ def ex_9_2(answer: Callable) -> None:
             raise NotAttempted
         call = f"For {name} ({_said(values)}) and window={window} centred"
         try:
-            met = np.asarray(met, dtype=float)
+            met = np.asarray("nothing" if met is None else met, dtype=float)
         except (TypeError, ValueError):
             raise Wrong(f"{call} should return an array of numbers, but it returns {type(met).__name__}.") from None
         if met.shape != values.shape:
@@ -201,13 +204,15 @@ def ex_9_2(answer: Callable) -> None:
 @exercise("9.3")
 def ex_9_3(answer: Callable) -> None:
     """Check ``fair_row(runs, paper, iterations)``: mean and range of the last epochs, over all seeds of full length."""
-    long = [_run([40, 20, 9.75, 10.25]), _run([45, 22, 8.0, 8.5]), _run([50, 21, 8.75, 9.0])]
+    long = [_run([40, 20, 9.75, 10.5]), _run([45, 22, 8.0, 8.25]), _run([50, 21, 8.75, 9.0])]
     short, dear = _run([60, 31, 30.0], per_epoch=130), _run([50, 6.0, 6.25], per_epoch=200)
+    many_rows, few_rows = _run([50, 40, 30, 20, 15, 14], per_epoch=100), _run([30, 9.25], per_epoch=1000)
     cases = (
-        (long, 8.75, 1560),
+        (long, 8.5, 1560),
         ([long[0], short, long[2]], 8.75, 1560),
         ([short, long[1]], 10.0, 1000),
         ([dear, *long], 7.0, 601),
+        ([many_rows, few_rows, long[1]], 8.0, 1560),
         ([short, dear], 8.75, 1560),
     )
     for runs, paper, iterations in cases:
@@ -223,7 +228,7 @@ def ex_9_3(answer: Callable) -> None:
             continue
         if met is None:
             raise Wrong(f"{case} returns None, though there are runs that are long enough.")
-        _expect_keys(case, met, ("seeds", "last", "lowest", "highest", "difference"))
+        _expect_keys(f"{case} should return", met, ("seeds", "last", "lowest", "highest", "difference"))
         last, best = ([pick(run["test_error"]) for run in full] for pick in (lambda e: e[-1], min))
         everyone = [run["test_error"][-1] for run in runs]
         too_short = "That counts runs that were stopped earlier than the paper's: leave them out."
@@ -257,7 +262,7 @@ def ex_9_3(answer: Callable) -> None:
             _expect_number(f'{case} "{key}"', met[key], pick(last), slips, otherwise)
         slips = [
             (paper - mean, "The sign is turned: positive should mean that ours has the higher error."),
-            ((mean - paper) / paper, "A difference in percentage points is asked for, not a ratio."),
+            *((scale * (mean - paper) / paper, RATIO) for scale in (1, 100)),
         ]
         otherwise = "Your `last` minus the paper's number."
         _expect_number(f'{case} "difference"', met["difference"], mean - paper, slips, otherwise)
@@ -309,11 +314,11 @@ def _slip_in_seeds(difference: float, met: int) -> str:
 @exercise("9.4")
 def ex_9_4(answer: dict) -> None:
     """Check five numbers about how much runs scatter, and how many it takes: a dict."""
-    _expect_keys("The answer", answer, tuple(SEEDS))
+    _expect_keys("The answer should be", answer, tuple(SEEDS))
     for key, right in SEEDS.items():
         met = _number(f"`{key}`", answer[key])
         if isinstance(right, int):
-            if met != int(met):
+            if not met.is_integer():
                 raise Wrong(f"`{key}` should be a whole number of seeds, but it is {met:g}.")
             if met != right:
                 raise Wrong(f"`{key}` is not {met:g}. {_slip_in_seeds(float(key.split()[0]), int(met))}")

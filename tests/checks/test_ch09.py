@@ -56,6 +56,7 @@ def test_9_1_accepts_right_answers(verdict, earns, write, source) -> None:
         ("np.argmin(test)", "len(test) - 1 - np.argmin(test[::-1])", "take the first"),
         ("test[-1] - test[place]", "test[place] - test[-1]", "sign is turned"),
         ("test[-1] - test[place]", "(test[-1] - test[place]) / test[-1]", "not a ratio"),
+        ("test[-1] - test[place]", "(test[-1] - test[place]) / test[place]", "not a ratio"),
         ("test[-1] - test[place]", "str(test[-1] - test[place])", "should be a number"),
         ('"optimism":', '"gain":', "should return a dict with the keys"),
     ],
@@ -111,6 +112,7 @@ OTHERS = {
     ),
     "valid": "import numpy as np\ndef centred(v, w):\n    return np.convolve(v, np.ones(w) / w, mode='valid')",
     "nothing": "def centred(v, w):\n    return v.copy()",
+    "no return": "def centred(v, w):\n    v.copy()",
     "nothing, as words": "def centred(v, w):\n    return 'smooth'",
 }
 
@@ -132,6 +134,7 @@ def test_9_2_accepts_right_answers(verdict, earns, write, source) -> None:
         ("padded", "measured again"),
         ("valid", "should return 9 values"),
         ("nothing", "Nothing has been smoothed"),
+        ("no return", "returns NoneType"),
         ("nothing, as words", "an array of numbers"),
     ],
 )
@@ -185,7 +188,10 @@ def fair_row(runs, paper, iterations):
 """
 
 
-@pytest.mark.parametrize("source", [FAIR_ROW, PLAINLY])
+ROUNDED = FAIR_ROW.replace("mean = np.mean(errors)", "mean = round(float(np.mean(errors)), 2)")
+
+
+@pytest.mark.parametrize("source", [FAIR_ROW, PLAINLY, ROUNDED])
 def test_9_3_accepts_right_answers(verdict, earns, write, source) -> None:
     answer = write(source, "fair_row")
     assert verdict(checks.ex_9_3, answer) == "Exercise 9.3: right."
@@ -208,6 +214,9 @@ def test_9_3_accepts_right_answers(verdict, earns, write, source) -> None:
         ('"highest": max(errors)', '"highest": max(max(run["test_error"]) for run in full)', "all epochs"),
         ("mean - paper,", "paper - mean,", "sign is turned"),
         ("mean - paper,", "(mean - paper) / paper,", "not a ratio"),
+        ("mean - paper,", "100 * (mean - paper) / paper,", "not a ratio"),
+        ("mean - paper,", "min(errors) - paper,", "Your `last` minus"),
+        ('run["iteration"][-1] >= iterations', 'len(run["epoch"]) > 3', "after 2,000"),
         ("return None", "return {}", "should return None"),
         ('"seeds"', '"runs"', "should return a dict with the keys"),
     ],
@@ -261,6 +270,7 @@ def test_9_4_agrees_with_a_simulation() -> None:
         ("0.1 points", 11, "BOTH means"),
         ("0.1 points", 42, "EACH"),
         ("0.1 points", 20.5, "whole number"),
+        ("0.1 points", float("nan"), "whole number"),
         ("0.5 points", 7, "difference by 0.16"),
     ],
 )
