@@ -66,7 +66,7 @@ def _slip_on_paper(key: str, met: int) -> str:
 def _rates(schedule: LRScheduler, optimizer: torch.optim.Optimizer, iterations: int) -> list[float]:
     rates = []
     for _ in range(iterations):
-        rates.append(optimizer.param_groups[0]["lr"])
+        rates.append(float(optimizer.param_groups[0]["lr"]))  # a tensor would go on changing
         optimizer.step()
         schedule.step()
     return rates
@@ -139,6 +139,14 @@ def _slip_in_rates(met: list[float], lr: float, w: int, total: int) -> str:
         ),
         (lambda i: glide(i, w, total - w) if i >= w else 1.0, "There is no warm-up."),
         (lambda i: min((i + 1) / w, 1.0), "There is no cosine."),
+        (
+            lambda i: (i + 1) / w if i <= w else glide(i, w, total - w),
+            "Iteration w belongs to the cosine: the warm-up is for i < w.",
+        ),
+        (
+            lambda i: (i + 1) / w if i < w else math.cos(math.pi * (i - w) / (total - w) / 2),
+            "It is a quarter of a cosine, which has no plateau at its end.",
+        ),
         (
             lambda i: (i + 1) / w if i < w else math.cos(math.pi * (i - w) / (total - w)),
             "It is the cosine itself, which falls to -1: add 1, and halve.",

@@ -1,6 +1,7 @@
 """The checks of exercises 8.3 and 8.4: a step in parts, and an evaluation that leaves the network as it was."""
 
 import copy
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +32,7 @@ def ex_8_3(answer):
     for seed, count, parts in ((0, 8, 4), (1, 10, 4), (2, 6, 1)):
         model, lr = _model(seed), 0.5
         optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-        largest = [0]
-        model.register_forward_pre_hook(lambda _, inputs, largest=largest: largest.append(len(inputs[0])))
+        seen = _watch(model, optimizer)
         for call in range(3):
             x, y = torch.randn(count, 3, 2, 2), torch.randint(5, (count,))
             before = [p.detach().clone() for p in model.parameters()]
@@ -40,21 +40,52 @@ def ex_8_3(answer):
             twin.zero_grad()
             right = _weighted_gradients(twin, x, y, 1, lambda n, k: 1.0)
             loss = F.cross_entropy(twin(x), y).detach()
-            largest[:] = [0]
+            seen.largest = seen.kept = seen.most_kept = seen.steps = 0
             met = answer(model, optimizer, x.clone(), y.clone(), parts)
             if met is ...:
                 raise NotAttempted
-            if max(largest) > -(-count // parts):
+            if seen.largest > -(-count // parts):
                 raise Wrong(
-                    f"{max(largest)} images of {count} went through the model at once, in {parts} parts. Use chunk."
+                    f"{seen.largest} images of {count} went through the model at once, in {parts} parts. Use chunk."
                 )
+            if seen.most_kept > 1:
+                raise Wrong(
+                    f"The activations of {seen.most_kept} parts are in memory at once: call backward for each part "
+                    "before the next one goes through the model."
+                )
+            if seen.steps > 1:
+                raise Wrong(f"The optimiser takes {seen.steps} steps for one batch: step once, behind the last part.")
             moved = [(a - p.detach()) / lr for a, p in zip(before, model.parameters(), strict=True)]
             if not _same(moved, right):
                 what = (
                     f"In call {call + 1}, with {count} images in {parts} parts, it is not the step of the whole batch."
                 )
                 raise Wrong(f"{what} {_slip_in_step(moved, twin, x, y, parts, call)}")
+            if not seen.steps:
+                raise Wrong("The weights move as they should, but not by optimizer.step(): momentum would be ignored.")
             _expect_loss(met, loss, count, parts)
+
+
+def _watch(model: nn.Module, optimizer: torch.optim.Optimizer) -> SimpleNamespace:
+    """Return what a step does to memory: the largest batch, and graphs that wait for their backward pass."""
+    seen = SimpleNamespace(largest=0, kept=0, most_kept=0, steps=0)
+
+    def went_through(_, inputs, output) -> None:
+        seen.largest = max(seen.largest, len(inputs[0]))
+        if output.requires_grad:
+            seen.kept += 1
+            seen.most_kept = max(seen.most_kept, seen.kept)
+            output.register_hook(came_back)
+
+    def came_back(_) -> None:
+        seen.kept -= 1
+
+    def stepped(*_) -> None:
+        seen.steps += 1
+
+    model.register_forward_hook(went_through)
+    optimizer.register_step_post_hook(stepped)
+    return seen
 
 
 def _slip_in_step(moved: list[Tensor], model: nn.Module, x: Tensor, y: Tensor, parts: int, call: int) -> str:
@@ -97,7 +128,7 @@ def _expect_loss(met, loss: Tensor, count: int, parts: int) -> None:
 
 
 class _Watched(nn.Module):
-    """A network with BatchNorm and dropout that notes in which state it is asked."""
+    """A network with BatchNorm and dropout that notes in which state it is asked, and what."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,10 +137,14 @@ class _Watched(nn.Module):
         self.norm.running_var.fill_(0.2)
         self.modes: list[bool] = []
         self.graphs: list[bool] = []
+        self.largest = 0
+        self.prepared = True
 
     def forward(self, x: Tensor) -> Tensor:
         self.modes.append(self.norm.training or self.drop.training)
         self.graphs.append(torch.is_grad_enabled())
+        self.largest = max(self.largest, len(x))
+        self.prepared &= x.is_floating_point() and bool(x.abs().max() < 0.51)  # bytes / 255 - 0.5
         return self.head(self.drop(self.norm(x)).flatten(1))
 
 
@@ -134,6 +169,12 @@ def ex_8_4(answer):
                 "The network gets test images in training mode: BatchNorm then uses the batch's statistics, and moves "
                 "its running ones. Call model.eval() before the loop."
             )
+        if not model.prepared:
+            raise Wrong("The network gets images as they are stored: it was trained on data.prepare(images).")
+        if model.largest > batch_size:
+            raise Wrong(f"The network gets {model.largest} images at once with batch_size={batch_size}.")
+        if frozen := [name for name, p in model.named_parameters() if not p.requires_grad]:
+            raise Wrong(f"After the evaluation `{frozen[0]}` of the network cannot be trained any more: requires_grad.")
         if moved := [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]:
             raise Wrong(f"After the evaluation `{moved[0]}` of the network is not what it was.")
         if any(module.training is not training for module in model.modules()):
@@ -147,8 +188,8 @@ def ex_8_4(answer):
         if not abs(met - right) < 1e-3:
             hint = _slip_in_error(met, wrong, batch_size)
             raise Wrong(
-                f"With {count} images in batches of {batch_size} the error should be {right:.2f} %, "
-                f"but it is {met:.2f}. {hint}"
+                f"With {count} images in batches of {batch_size} the error should be {right:.4f} %, "
+                f"but it is {met:.4f}. {hint}"
             )
         if any(model.graphs):
             raise Wrong(
@@ -160,6 +201,7 @@ def _slip_in_error(met: float, wrong: Tensor, batch_size: int) -> str:
     parts = wrong.float().split(batch_size)
     full = [part for part in parts if len(part) == batch_size] or parts
     slips = [
+        (round(100 * wrong.float().mean().item(), 2), "It is rounded: return the number as it is."),
         (
             100 * torch.stack([part.mean() for part in parts]).mean(),
             "It is the mean of the batches' means, and the last batch is smaller: count errors, divide once.",

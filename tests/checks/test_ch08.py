@@ -104,10 +104,11 @@ class Warmup(torch.optim.lr_scheduler.LRScheduler):
 def warmup_cosine(optimizer, warmup, total):
     return Warmup(optimizer, warmup, total)
 """
+SCHEDULE_WITH_TENSORS = SCHEDULE.replace(COSINE, COSINE.replace("math.cos(math", "torch.cos(torch.tensor(1.0) * math"))
 
 
 def test_8_2_accepts_right_answers(verdict, earns, write) -> None:
-    for source in (SCHEDULE, SCHEDULE_AS_CLASS):
+    for source in (SCHEDULE, SCHEDULE_AS_CLASS, SCHEDULE_WITH_TENSORS):
         answer = write(source, "warmup_cosine")
         assert verdict(checks.ex_8_2, answer) == "Exercise 8.2: right."
         assert earns(checks.ex_8_2, answer)
@@ -131,6 +132,8 @@ def test_8_2_to_8_5_know_the_stub(verdict, earns, write, check) -> None:
         ([("/ (total - warmup)", "/ total")], "only the T - w iterations"),
         ([("(i + 1) / warmup", "1.0")], "no warm-up"),
         ([(COSINE, "1.0")], "no cosine"),
+        ([("i < warmup", "i <= warmup"), ("return (i + 1) / warmup", "return (i + 1) / max(warmup, 1)")], "belongs to"),
+        ([(COSINE, "math.cos(math.pi * (i - warmup) / (total - warmup) / 2)")], "a quarter of a cosine"),
         ([(COSINE, "math.cos(math.pi * (i - warmup) / (total - warmup))")], "falls to -1"),
         ([(COSINE, "1 - (i - warmup) / (total - warmup)")], "in a line"),
         ([("math.pi * ", "")], "where is pi"),
@@ -193,6 +196,18 @@ def test_8_3_accepts_right_answers(verdict, earns, write) -> None:
 
 
 ZERO = "    optimizer.zero_grad()\n"
+BY_HAND = """\
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= optimizer.param_groups[0]["lr"] * p.grad"""
+ALL_AT_ONCE = """\
+def accumulated_step(model, optimizer, images, labels, parts):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(torch.cat([model(x) for x in images.chunk(parts)]), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+"""
 
 
 @pytest.mark.parametrize(
@@ -210,12 +225,20 @@ ZERO = "    optimizer.zero_grad()\n"
         ([("loss.detach()", "loss")], "detach it"),
         ([("return total", "return None")], "it returns NoneType"),
         ([("chunk(parts)", "chunk(1)")], "at once"),
+        ([("    optimizer.step()", "        optimizer.step()")], "steps for one batch"),
+        ([("    optimizer.step()", BY_HAND)], "not by optimizer.step()"),
         ([("    optimizer.step()", "    model[1].weight.grad *= 1.1\n    optimizer.step()")], "one backward pass"),
     ],
 )  # fmt: skip
 def test_8_3_names_the_mistake(verdict, earns, write, changes, words) -> None:
     answer = write(STEP, "accumulated_step", *changes)
     assert words in verdict(checks.ex_8_3, answer)
+    assert not earns(checks.ex_8_3, answer)
+
+
+def test_8_3_wants_one_part_in_memory_at_a_time(verdict, earns, write) -> None:
+    answer = write(ALL_AT_ONCE, "accumulated_step")
+    assert "4 parts are in memory at once" in verdict(checks.ex_8_3, answer)
     assert not earns(checks.ex_8_3, answer)
 
 
@@ -283,6 +306,10 @@ def test_8_4_accepts_right_answers(verdict, earns, write) -> None:
         ([("wrong +=", "wrong ="), ("len(data.labels)", "len(labels)")], "Only the last batch"),
         ([("100 * wrong", "90 * wrong")], "largest logit"),
         ([("return 100", "return str"), ("* wrong / len(data.labels)", "(wrong)")], "it returns str"),
+        ([("data.prepare(images)", "images / 255")], "images as they are stored"),
+        ([("in_order(batch_size)", "in_order(1000)")], "7 images at once with batch_size=3"),
+        ([("return 100 * wrong / len(data.labels)", "return round(100 * wrong / len(data.labels), 2)")], "rounded"),
+        ([("    model.eval()\n", "    model.eval()\n    model.requires_grad_(False)\n")], "`norm.weight`"),
         ([("    model.eval()\n", "    model.eval()\n    model.norm.running_mean += 1\n")], "`norm.running_mean`"),
     ],
 )  # fmt: skip
@@ -327,11 +354,12 @@ def test_8_5_accepts_right_answers(verdict, earns, write) -> None:
     ("changes", "words"),
     [
         ([("(count, 1)", "(1, 1)")], "All images have the same hole"),
-        ([("height - size + 1", "max(height - size, 1)")], "the lower edge"),
-        ([("width - size + 1", "max(width - size, 1)")], "the right edge"),
+        ([("height - size + 1", "height - size")], "the lower edge"),
+        ([("width - size + 1", "width - size")], "the right edge"),
         ([("images.masked_fill(", "images.masked_fill_(")], "have changed: the data set"),
         ([("] & columns", "] | columns")], "combine their masks with &"),
-        ([("rows < size", "rows <= size")], "a square of 2x2 zeros"),
+        ([("rows < size", "rows <= size")], "look at its limits"),
+        ([("height - size + 1", "height"), ("width - size + 1", "width")], "wholly inside the image"),
         ([("hole, 0)", "hole, 0)[:, :1]")], "a tensor of that shape"),
         ([("hole, 0)", "~hole, 0)")], "combine their masks"),
         ([("images.masked_fill(hole, 0)", "images * 2 * ~hole")], "stay as they are"),
@@ -374,7 +402,7 @@ def broken_holes(images, size, generator):
     repairs = [("images[:,", "images = images.clone()\n    images[:,")]
     assert "have changed: the data set" in verdict(checks.ex_8_5, write(source, "broken_holes"))
     assert "All images have the same hole" in verdict(checks.ex_8_5, write(source, "broken_holes", *repairs))
-    one_each = HOLES.replace("- size + 1", "- size or 1")
+    one_each = HOLES.replace("- size + 1", "- size")
     assert "no hole touches" in verdict(checks.ex_8_5, write(one_each, "punch_holes"))
 
 
