@@ -269,7 +269,7 @@ class _Rehearsal:
             raise Wrong(f"evaluate gets labels that do not belong to the {which} images: pass the true ones.")
         depth = next(depth for depth, made in self.made if made is model)
         error = self.errors[part, depth > 8]
-        return 0.5, error  # a loss that says nothing: the error is the second number
+        return error / 20, error
 
     def run(self, answer: Callable):
         data = (self.images, self.labels, self.test_images, self.test_labels)
