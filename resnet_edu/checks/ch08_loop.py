@@ -40,7 +40,8 @@ def ex_8_3(answer):
             twin.zero_grad()
             right = _weighted_gradients(twin, x, y, 1, lambda n, k: 1.0)
             loss = F.cross_entropy(twin(x), y).detach()
-            seen.largest = seen.kept = seen.most_kept = seen.steps = 0
+            seen.largest = seen.most_waiting = seen.steps = 0
+            seen.waiting.clear()
             met = answer(model, optimizer, x.clone(), y.clone(), parts)
             if met is ...:
                 raise NotAttempted
@@ -48,10 +49,10 @@ def ex_8_3(answer):
                 raise Wrong(
                     f"{seen.largest} images of {count} went through the model at once, in {parts} parts. Use chunk."
                 )
-            if seen.most_kept > 1:
+            if seen.most_waiting > -(-count // parts):
                 raise Wrong(
-                    f"The activations of {seen.most_kept} parts are in memory at once: call backward for each part "
-                    "before the next one goes through the model."
+                    f"The activations of {seen.most_waiting} of {count} images are in memory at once, in {parts} parts: "
+                    "call backward for each part before the next one goes through the model."
                 )
             if seen.steps > 1:
                 raise Wrong(f"The optimiser takes {seen.steps} steps for one batch: step once, behind the last part.")
@@ -67,18 +68,18 @@ def ex_8_3(answer):
 
 
 def _watch(model: nn.Module, optimizer: torch.optim.Optimizer) -> SimpleNamespace:
-    """Return what a step does to memory: the largest batch, and graphs that wait for their backward pass."""
-    seen = SimpleNamespace(largest=0, kept=0, most_kept=0, steps=0)
+    """Return what a step does to memory: the largest batch, and the images that wait for a backward pass."""
+    seen = SimpleNamespace(largest=0, waiting=[], most_waiting=0, steps=0)
 
     def went_through(_, inputs, output) -> None:
         seen.largest = max(seen.largest, len(inputs[0]))
         if output.requires_grad:
-            seen.kept += 1
-            seen.most_kept = max(seen.most_kept, seen.kept)
+            seen.waiting.append(inputs[0])
+            seen.most_waiting = max(seen.most_waiting, len(torch.cat(seen.waiting).unique(dim=0)))
             output.register_hook(came_back)
 
     def came_back(_) -> None:
-        seen.kept -= 1
+        seen.waiting.clear()
 
     def stepped(*_) -> None:
         seen.steps += 1

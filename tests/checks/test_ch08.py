@@ -238,7 +238,7 @@ def test_8_3_names_the_mistake(verdict, earns, write, changes, words) -> None:
 
 def test_8_3_wants_one_part_in_memory_at_a_time(verdict, earns, write) -> None:
     answer = write(ALL_AT_ONCE, "accumulated_step")
-    assert "4 parts are in memory at once" in verdict(checks.ex_8_3, answer)
+    assert "8 of 8 images are in memory at once" in verdict(checks.ex_8_3, answer)
     assert not earns(checks.ex_8_3, answer)
 
 
