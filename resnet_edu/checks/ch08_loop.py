@@ -51,7 +51,7 @@ def ex_8_3(answer):
                 )
             if seen.most_waiting > -(-count // parts):
                 raise Wrong(
-                    f"The activations of {seen.most_waiting} of {count} images are in memory at once, in {parts} parts: "
+                    f"The activations of {seen.most_waiting} of {count} images are in memory at once in {parts} parts: "
                     "call backward for each part before the next one goes through the model."
                 )
             if seen.steps > 1:
