@@ -94,7 +94,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) 
     He et al. 2015, section 4.2. Built in chapter 8.
     """
     if recipe.schedule == "one-cycle":
-        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=total + 1, pct_start=0.3)
+        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=total + 1, pct_start=0.3, cycle_momentum=False)
     drops = recipe.drops(total)
 
     def factor(iteration: int) -> float:

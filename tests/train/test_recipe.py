@@ -38,6 +38,16 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_nothing():
     assert found[0] < 0.05 and found[-1] < 0.001
 
 
+def test_one_cycle_keeps_the_momentum_of_the_recipe():
+    recipe = Recipe(schedule="one-cycle", momentum=0.7)
+    optimizer = make_optimizer(nn.Linear(1, 1), recipe)
+    schedule = make_schedule(optimizer, recipe, 10)
+    for _ in range(10):
+        assert optimizer.param_groups[0]["momentum"] == 0.7
+        optimizer.step()
+        schedule.step()
+
+
 def test_the_optimiser_is_sgd_with_the_papers_numbers():
     group = make_optimizer(nn.Linear(1, 1), Recipe()).param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, False)
