@@ -87,7 +87,9 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
 def test_an_interrupt_says_how_to_go_on(arguments, tmp_path):
     out = tmp_path / "toy"
     command = [sys.executable, "-m", "resnet_edu.train", *arguments("--epochs", 1000, "--out", out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs with & ignores it, and hands
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # that on
+    signal.signal(signal.SIGINT, before)
     while not (out / "toy.csv").exists():
         assert process.poll() is None
         time.sleep(0.05)
