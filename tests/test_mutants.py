@@ -49,10 +49,12 @@ def test_a_check_that_accepts_everything_scores_nothing(
 
 
 def test_a_mutant_changes_one_thing() -> None:
-    solution = mutants.Solution("f", [], mutants.ast.parse("def f(x):\n    return 3 * x").body, [])
-    lines = {mutants.ast.unparse(mutant[0]).splitlines()[-1].strip() for mutant in mutants.mutants(solution.own)}
+    source = "def f(x):\n    return 3 * x"
+    found = [mutants.ast.unparse(mutants._module(mutant)) for mutant in mutants.mutants(mutants.ast.parse(source).body)]
+    assert len(found) == len(set(found))
+    assert source not in found
+    lines = {text.splitlines()[-1].strip() for text in found}
     assert {"return 4 * x", "return 3 + x", "return x", "return x * 3", "pass"} <= lines
-    assert "return 3 * x" not in lines
 
 
 def test_layers_without_a_state_take_no_number() -> None:
