@@ -48,6 +48,13 @@ def test_a_check_that_accepts_everything_scores_nothing(
     assert len(score.survivors) == score.changing
 
 
+def test_an_answer_that_wants_all_memory_fails_alone() -> None:
+    before = mutants.resource.getrlimit(mutants.resource.RLIMIT_DATA)
+    with pytest.raises((RuntimeError, MemoryError)), mutants.at_most(mutants.MEMORY):
+        oracles.torch.empty(mutants.MEMORY, dtype=oracles.torch.uint8)  # beyond what else there is
+    assert mutants.resource.getrlimit(mutants.resource.RLIMIT_DATA) == before
+
+
 def test_a_mutant_changes_one_thing() -> None:
     source = "def f(x):\n    return 3 * x"
     found = [mutants.ast.unparse(mutants._module(mutant)) for mutant in mutants.mutants(mutants.ast.parse(source).body)]

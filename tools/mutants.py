@@ -17,6 +17,7 @@ import io
 import json
 import linecache
 import re
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ OPERATORS = {
     ast.And: (ast.Or,),
     ast.Or: (ast.And,),
 }
+MEMORY = 10 << 30  # bytes; a widened layer may ask for more than there is, and only that one answer should fail
 OTHER_NAMES = {"relu": ("gelu", "relu_"), "ReLU": ("GELU",), "BatchNorm2d": ("InstanceNorm2d",), "cat": ("stack",)}
 
 
@@ -130,6 +132,22 @@ def mutants(statements: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
 
 def score(solution: Solution, every: int = 1) -> Score:
     """Judge each ``every``-th mutant of a solution."""
+    with at_most(MEMORY):
+        return _score(solution, every)
+
+
+@contextlib.contextmanager
+def at_most(memory: int) -> Iterator[None]:
+    """Let an allocation fail, as an exception, that would take this process over so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _score(solution: Solution, every: int) -> Score:
     result = Score(solution.name)
     check, observe = getattr(checks, solution.name).__wrapped__, oracles.ORACLES[solution.name]
     right = oracles.observation(observe, solution.run(solution.own))
