@@ -1,8 +1,10 @@
 """Wrong answers derived from the solutions: a sample of them here, every one by ``make mutants``."""
 
+import ast
 import itertools
 
 import mutants
+import mutations
 import oracles
 import pytest
 
@@ -22,12 +24,12 @@ def test_every_oracle_has_its_solution(found: dict[str, mutants.Solution]) -> No
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_can_be_wrong_in_forty_ways(name: str, found: dict[str, mutants.Solution]) -> None:
-    assert len(list(itertools.islice(mutants.mutants(found[name].own), 60))) == 60
+    assert len(list(itertools.islice(mutations.mutants(found[name].own), 60))) == 60
 
 
 @pytest.mark.parametrize("name", oracles.ORACLES)
 def test_a_sample_is_rejected(name: str, found: dict[str, mutants.Solution]) -> None:
-    every = max(1, sum(1 for _ in mutants.mutants(found[name].own)) // ENOUGH)
+    every = max(1, sum(1 for _ in mutations.mutants(found[name].own)) // ENOUGH)
     score = mutants.score(found[name], every)
     assert score.changing > 0
     assert score.survivors == []
@@ -57,7 +59,7 @@ def test_an_answer_that_wants_all_memory_fails_alone() -> None:
 
 def test_a_mutant_changes_one_thing() -> None:
     source = "def f(x):\n    return 3 * x"
-    found = [mutants.ast.unparse(mutants._module(mutant)) for mutant in mutants.mutants(mutants.ast.parse(source).body)]
+    found = [ast.unparse(mutations.module(mutant)) for mutant in mutations.mutants(ast.parse(source).body)]
     assert len(found) == len(set(found))
     assert source not in found
     lines = {text.splitlines()[-1].strip() for text in found}
