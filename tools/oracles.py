@@ -463,7 +463,7 @@ ORACLES: dict[str, Callable] = {
     "ex_6_2": builder,
     "ex_6_3": module_cases(((4, (1, 2, 3, 2)), (2, 4, 16, 16)), ((2, (2, 1, 1, 1)), (2, 2, 17, 16))),
     "ex_6_4": dilate,
-    "ex_7_2": small_network(((64, 64), (50, 70)), (BasicBlock, [1, 2, 1, 1], 5), (Bottleneck, [1, 1, 2, 1], 4)),
+    "ex_7_2": small_network(((64, 64), (50, 70)), (BasicBlock, [2, 1, 2, 1], 5), (Bottleneck, [1, 1, 2, 1], 4)),
     "ex_7_3": load_body,
     "ex_7_4": small_network(((64, 64), (100, 70)), (7,)),
     "ex_8_2": schedule,
