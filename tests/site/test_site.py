@@ -22,7 +22,7 @@ BUTTONS = ("dropdown-launch-buttons", "btn-source-repository-button", "btn-sourc
 
 
 class Page(HTMLParser):
-    """What a page links to, fetches and names; its images without alternative text; its description."""
+    """What a page links to, fetches and names; images without alternative text; tables left raw; its description."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -30,6 +30,7 @@ class Page(HTMLParser):
         self.fetched: list[str] = []
         self.ids: set[str] = set()
         self.without_alt: list[str] = []
+        self.raw_tables: list[str] = []
         self.description = ""
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -48,6 +49,10 @@ class Page(HTMLParser):
                 self.without_alt.append(found.get("src", "?"))
         if tag == "meta" and found.get("name") == "description":
             self.description = found.get("content", "")
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "p" and re.match(r"\|.+\|\s*\n\|\s*(—|-{3,})", data):  # the dashes become one
+            self.raw_tables.append(data.splitlines()[0])
 
 
 def copy_sources(work: Path) -> None:
@@ -165,6 +170,12 @@ def test_every_image_has_alternative_text(site: Path, pages: dict[Path, Page]) -
         f"{p.relative_to(site)}: {src}" for p, page in content_pages(site, pages).items() for src in page.without_alt
     ]
     assert not bare, "\n".join(bare)
+
+
+def test_every_table_is_a_table(site: Path, pages: dict[Path, Page]) -> None:
+    """A code cell that returns Markdown with a table needs ``mystnb: {markdown_format: gfm}`` in its metadata."""
+    raw = {path.name: page.raw_tables for path, page in content_pages(site, pages).items() if page.raw_tables}
+    assert not raw
 
 
 def test_the_learning_path_is_up_to_date() -> None:
