@@ -3,7 +3,7 @@
 A mutant is the solution of an exercise with one thing changed (``tools/mutations.py``). Whether it computes anything
 else than the solution is decided in ``tools/oracles.py``, which knows no check: it observes both and compares.
 
-    python tools/mutants.py              every mutant of every exercise: about an hour, most of it for chapter 7
+    python tools/mutants.py              every mutant of every exercise: half an hour, most of it for chapter 7
     python tools/mutants.py ex_4_2       of one exercise, with the survivors' lines
 """
 
