@@ -1,25 +1,12 @@
 """The experiments watch a training without changing it, and count a claim as it is."""
 
-import importlib.util
-from pathlib import Path
-
-import pytest
+import digits_curves as curves
 import torch
 
 from resnet_edu.train.step import evaluate, fit
 
-FOLDER = Path(__file__).parents[2] / "experiments"
 
-
-@pytest.fixture(scope="module")
-def curves():
-    spec = importlib.util.spec_from_file_location("digits_curves", FOLDER / "digits_curves.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_watched_training_is_the_training(curves):
+def test_a_watched_training_is_the_training():
     splits, checksums = curves.digits()
     assert set(checksums) == {"digits"} and len(checksums["digits"]) == 64
     watched, alone = (curves.make("residual", 8, seed=3) for _ in range(2))
@@ -33,13 +20,13 @@ def test_a_watched_training_is_the_training(curves):
     assert not watched._forward_pre_hooks
 
 
-def test_plain_and_residual_start_alike(curves):
+def test_plain_and_residual_start_alike():
     plain, residual = curves.make("plain", 20, seed=1), curves.make("residual", 20, seed=1)
     for one, other in zip(plain.parameters(), residual.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_final_takes_the_last_iteration_of_each_matching_curve(curves):
+def test_final_takes_the_last_iteration_of_each_matching_curve():
     rows = [
         {"net": net, "seed": seed, "iteration": iteration, "loss": 10 * seed + iteration}
         for net in ("a", "b")
@@ -49,7 +36,7 @@ def test_final_takes_the_last_iteration_of_each_matching_curve(curves):
     assert curves.final(rows, "loss", net="b") == [5, 15]
 
 
-def test_claim_counts_and_gives_the_worst_case(curves, capsys):
+def test_claim_counts_and_gives_the_worst_case(capsys):
     curves.claim("more", [2.0, 3.0, 1.0], [1.0, 1.0, 2.0])
     assert capsys.readouterr().out.split() == ["2/3", "at", "least", "x0.5", "and", "-1", "more"]
     curves.claim("zero", [2.0], [0.0])

@@ -1,11 +1,10 @@
 """The suite of the paper's experiment: it stops in time, resumes, skips what is recorded, and says what failed."""
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
 
-import pytest
+import paper
 
 from resnet_edu.train import record
 
@@ -14,15 +13,7 @@ NETS = ("cifar_plain8", "cifar_resnet8")
 TINY = ["--data", "digits", "--size", "8", "--widths", "4", "8", "16", "--epochs", "2"]
 
 
-@pytest.fixture(scope="module")
-def paper():
-    spec = importlib.util.spec_from_file_location("paper", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_all_networks_come_with_seed_0_first(paper):
+def test_all_networks_come_with_seed_0_first():
     full = list(paper.commands("full", None, None, []))
     assert full[:5] == [f"cifar_{net}-s0" for net in ("plain20", "resnet20", "plain56", "resnet56", "resnet110")]
     assert [name[-1] for name in full] == ["0"] * 9 + ["1"] * 9 + ["2"] * 9
@@ -32,11 +23,11 @@ def test_all_networks_come_with_seed_0_first(paper):
     assert small["cifar_plain56-s1"] == expected.split()
 
 
-def test_the_suite_can_be_restricted(paper):
+def test_the_suite_can_be_restricted():
     assert list(paper.commands("full", ["cifar_plain56"], 2, [])) == ["cifar_plain56-s0", "cifar_plain56-s1"]
 
 
-def test_the_chapter_asks_for_the_runs_of_the_suite(paper):
+def test_the_chapter_asks_for_the_runs_of_the_suite():
     cells = json.loads((FILE.parents[1] / "book" / "09_papers_experiment.ipynb").read_text(encoding="utf-8"))["cells"]
     (source,) = [text for cell in cells if (text := "".join(cell["source"])).startswith("NETS =")]
     scope = {"runs": {"full": [], "small": []}}
@@ -46,7 +37,7 @@ def test_the_chapter_asks_for_the_runs_of_the_suite(paper):
         assert sorted(names) == sorted(paper.commands(scale, None, None, []))
 
 
-def test_it_stops_resumes_copies_and_skips(paper, tmp_path, capsys, monkeypatch):
+def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     results = tmp_path / "results" / "small"
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(results.parent)]
     command = ["--scale", "small", "--nets", *NETS, "--seeds", "1", *folders, *TINY]
@@ -82,7 +73,7 @@ def test_it_stops_resumes_copies_and_skips(paper, tmp_path, capsys, monkeypatch)
     assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
 
 
-def test_a_run_that_fails_is_named_and_not_recorded(paper, tmp_path, capsys):
+def test_a_run_that_fails_is_named_and_not_recorded(tmp_path, capsys):
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     assert paper.main(["--scale", "small", "--nets", "cifar_plain9", "--seeds", "1", *folders, *TINY]) == 1
     assert "cifar_plain9-s0: stopped with status 1" in capsys.readouterr().out
