@@ -23,8 +23,7 @@ def make(net: str, depth: int, seed: int, **kwargs) -> nn.Module:
 def digits() -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], dict[str, str]]:
     """Return the standardised splits and the checksum of the raw data set, for the provenance."""
     dataset = data.load("digits")
-    raw = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-    return data.standardised_splits(dataset), {"digits": record.checksum(*raw)}
+    return data.standardised_splits(dataset), record.data_checksum(dataset)
 
 
 def curve(model: nn.Module, splits: tuple[Tensor, Tensor, Tensor, Tensor], every: int, **recipe) -> list[dict]:

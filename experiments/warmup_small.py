@@ -55,11 +55,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = seeds_of(options)
-    images = data.load("cifar10")
-    raw = (images.train_images, images.train_labels, images.test_images, images.test_labels)
-    recording = record.Recording(
-        options.out, seeds=seeds, data={"cifar10": record.checksum(*raw)}, overwrite=options.overwrite
-    )
+    checksums = record.data_checksum(data.load("cifar10"))
+    recording = record.Recording(options.out, seeds=seeds, data=checksums, overwrite=options.overwrite)
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         done = pool.map(begin, *zip(*product(seeds, WARMUPS), strict=True))
         rows = [row for found in done for row in found]

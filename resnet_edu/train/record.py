@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from resnet_edu.data import Dataset
 from resnet_edu.train.files import replace_file
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +163,18 @@ def checksum(*tensors: torch.Tensor) -> str:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def data_checksum(dataset: Dataset) -> dict[str, str]:
+    """Return the data set's name with the :func:`checksum` of its images and labels, training set first.
+
+    Example:
+        >>> from resnet_edu.data import load
+        >>> list(data_checksum(load("digits")))
+        ['digits']
+    """
+    raw = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
+    return {dataset.name: checksum(*raw)}
 
 
 def _array(column: tuple[str, ...]) -> np.ndarray:

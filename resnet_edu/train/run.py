@@ -14,7 +14,7 @@ from resnet_edu.train.epoch import evaluate_images, make_objective, train_epoch
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.processes import ALONE, Processes
 from resnet_edu.train.recipe import make_optimizer, make_schedule
-from resnet_edu.train.record import checksum
+from resnet_edu.train.record import data_checksum
 
 
 class Run:
@@ -33,8 +33,7 @@ class Run:
     def __init__(self, plan: Plan, device: torch.device, processes: Processes = ALONE) -> None:
         self.plan, self.device, self.processes = plan, device, processes
         dataset = data.load(plan.data)
-        raw = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-        self.data_checksum = {plan.data: checksum(*raw)}
+        self.data_checksum = data_checksum(dataset)
         if plan.size is not None:
             dataset = data.averaged(dataset, plan.size)
         if plan.model in networks.IMAGENET:
