@@ -119,12 +119,15 @@ def suite(folder: Path) -> str:
         "Files": shared(lambda run: f"{run['rows']:,} rows of {', '.join(run['columns'])}"),
     }
     lines = [
-        f"| `{run['file']}` | {run['date'][:10]} | {run['seconds'] / 60:.0f} | {len(run.get('resumed', []))} | "
-        f"`{run['command']}` | `{run['sha256'][:16]}…` |\n"
+        f"| {run['file']} | {run['date'][:10]} | {run['seconds'] / 60:.0f} | {len(run.get('resumed', []))} | "
+        f"`{run['sha256'][:16]}…` |\n"
         for run in runs
     ]
-    head = "| file | date | minutes | resumed | command | SHA-256 |\n|---|---|---|---|---|---|\n"
-    return f"## `{folder.name}/`\n\n{first_line(SUITE)}\n\n{table(rows)}\n{head}{''.join(lines)}"
+    head = "| file | date | minutes | resumed | SHA-256 |\n|---|---|---|---|---|\n"
+    commands = "\n".join(run["command"] for run in runs)
+    return (
+        f"## `{folder.name}/`\n\n{first_line(SUITE)}\n\n{table(rows)}\n{head}{''.join(lines)}\n```\n{commands}\n```\n"
+    )
 
 
 def page() -> str:
