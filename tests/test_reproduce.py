@@ -49,5 +49,7 @@ def test_a_suite_is_one_section_with_a_row_for_each_run(tmp_path, monkeypatch) -
     assert said.count("## ") == 1 and "## `toy/`" in said
     assert "--scale toy`" in said and said.count("| Versions |") == 1 and said.count("torchvision") == 1
     for seed in (0, 1):
-        (row,) = [line for line in said.splitlines() if line.startswith(f"| `net-s{seed}.csv` |")]
-        assert f"| {seed + 1} | 0 | `python -m resnet_edu.train --seed {seed}` |" in row
+        (row,) = [line for line in said.splitlines() if line.startswith(f"| net-s{seed}.csv |")]
+        assert f"| {seed + 1} | 0 |" in row
+    commands = [f"python -m resnet_edu.train --seed {seed}\n" for seed in (0, 1)]
+    assert f"```\n{''.join(commands)}```\n" in said
