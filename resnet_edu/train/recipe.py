@@ -66,15 +66,22 @@ class Recipe:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return SGD with the recipe's momentum and weight decay; on a GPU in one fused kernel, which waits for nothing."""
+    """Return SGD with the recipe's momentum and weight decay; on a GPU in one fused kernel, which waits for nothing.
+
+    The momentum is there from the start, and zero. Left to PyTorch, the fused kernel makes it in the first step, and if
+    that step is skipped, because float16 overflowed, the second one takes whatever the memory held.
+    """
     fused = next(model.parameters()).is_cuda
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         model.parameters(),
         lr=recipe.lr,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         fused=fused or None,
     )
+    for parameter in model.parameters():
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> LRScheduler:

@@ -1,6 +1,7 @@
 """The learning rate is the paper's at every iteration, and bad numbers are refused."""
 
 import pytest
+import torch
 from torch import nn
 
 from resnet_edu.train.recipe import Recipe, make_optimizer, make_schedule
@@ -51,6 +52,31 @@ def test_one_cycle_keeps_the_momentum_of_the_recipe():
 def test_the_optimiser_is_sgd_with_the_papers_numbers():
     group = make_optimizer(nn.Linear(1, 1), Recipe()).param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, False)
+
+
+def test_a_first_step_that_is_skipped_leaves_no_trace():
+    """As with float16 on a GPU, where the first gradients may overflow: fused steps, and a scaler that skips."""
+    torch.manual_seed(0)
+    model, images = nn.Linear(3, 2), torch.randn(4, 3)
+    optimizer = make_optimizer(model, Recipe(weight_decay=0.0))
+    optimizer.param_groups[0]["fused"] = optimizer._step_supports_amp_scaling = True
+    scaler = torch.amp.GradScaler("cpu")
+    before = model.weight.detach().clone()
+    for overflow in (True, False):
+        optimizer.zero_grad()
+        scaler.scale(model(images).sum()).backward()
+        if overflow:
+            model.weight.grad[0, 0] = float("inf")
+        torch.use_deterministic_algorithms(True)  # memory that nobody has written to is NaN
+        try:
+            scaler.step(optimizer)
+        finally:
+            torch.use_deterministic_algorithms(False)
+        scaler.update()
+        if overflow:
+            assert torch.equal(model.weight, before)
+    expected = before - 0.1 * images.sum(dim=0)
+    torch.testing.assert_close(model.weight.detach(), expected)
 
 
 @pytest.mark.parametrize(
