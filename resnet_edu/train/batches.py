@@ -80,13 +80,14 @@ def shuffled(
         raise ValueError(f"{count} images do not fill one batch of {batch_size}: ask for a smaller batch")
     if batch_size % processes:
         raise ValueError(f"a batch of {batch_size} cannot be shared equally by {processes} processes")
-    order = torch.randperm(count, generator=generator)
-    views = draw_views(count, pad, mirror, generator)
-    order, *views = (_send(part, device) for part in (order, *views))
-    share = batch_size // processes
-    for start in range(0, count - batch_size + 1, batch_size):
-        mine = order[start + rank * share : start + (rank + 1) * share]
-        yield data.images[mine], data.labels[mine], Views(*(part[mine] for part in views))
+    order = torch.randperm(count, generator=generator)[: count // batch_size * batch_size]
+    mine = order.reshape(-1, processes, batch_size // processes)[:, rank].flatten()
+    views = (part[mine] for part in draw_views(count, pad, mirror, generator))
+    mine, *views = (_send(part, device) for part in (mine, *views))
+    # gathered once an epoch, so that a batch is a slice, which costs nothing
+    parts = (part.split(batch_size // processes) for part in (data.images[mine], data.labels[mine], *views))
+    for images, labels, *looks in zip(*parts, strict=True):
+        yield images, labels, Views(*looks)
 
 
 def _send(tensor: Tensor, device: torch.device) -> Tensor:
