@@ -66,7 +66,10 @@ def started_by_torchrun(device: torch.device) -> Iterator[Processes]:
     if count == 1:
         yield ALONE
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        dist.init_process_group("nccl", device_id=device)
+    else:
+        dist.init_process_group("gloo")
     try:
         yield Processes(dist.get_rank(), count)
     finally:

@@ -72,8 +72,10 @@ class Run:
             label_smoothing=plan.recipe.label_smoothing,
         )
         if plan.compile:
-            # CUDA graphs on a GPU: a small network's kernels are shorter than the time to launch them
-            mode = "reduce-overhead" if device.type == "cuda" else "default"
+            # CUDA graphs on a GPU: a small network's kernels are shorter than the time to launch them. Not with several
+            # processes, whose gradients travel in between.
+            graphs = device.type == "cuda" and processes.count == 1
+            mode = "reduce-overhead" if graphs else "default"
             self.objective = torch.compile(self.objective, mode=mode, dynamic=False)
 
     @property
@@ -152,7 +154,7 @@ class Run:
             "scaler": self.scaler.state_dict(),
             "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
     def restore(self, state: dict) -> None:
@@ -164,10 +166,12 @@ class Run:
         self.plan.expect(state["plan"])
         self.rows = list(state["rows"])
         self.model.load_state_dict(state["model"])
+        fused = self.optimizer.param_groups[0]["fused"]
         self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.param_groups[0]["fused"] = fused  # it belongs to the device, and the state may be from another
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["torch"].cpu())
-        if state["cuda"]:
-            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
+        if self.device.type == "cuda" and state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)

@@ -74,6 +74,7 @@ def train(
         path, seeds=[plan.seed], data=run.data_checksum, notes={"plan": plan.flat()}, overwrite=True
     )
     recording.provenance["processes"] = processes.count
+    recording.provenance["deterministic"] = torch.are_deterministic_algorithms_enabled()
     processes.wait()
     if processes.writes:
         out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def train(
     processes.wait()
     if resume:
         _restore(run, recording, out, say)
-    took, done_before = sum(row["seconds"] for row in run.rows), run.epoch
+    took = sum(row["seconds"] for row in run.rows)
     if run.epoch:
         say(f"resuming after epoch {run.epoch} of {plan.recipe.epochs}")
     bar = tqdm(
@@ -100,6 +101,7 @@ def train(
 
     with bar:
         while run.epoch < plan.recipe.epochs:
+            begun = time.monotonic()
             row = run.advance(watch)
             bar.set_postfix_str(f"test error {row['test_error']:.2f} %")
             took += row["seconds"]
@@ -112,14 +114,15 @@ def train(
                         f"epoch {run.epoch} could not be written ({error}); what was complete before is kept: make "
                         f"room in {out}, then resume"
                     ) from error
-            spent = time.monotonic() - start
-            next_epoch = spent / (run.epoch - done_before)
-            if run.epoch < plan.recipe.epochs and processes.agree(spent + next_epoch > seconds):
+            now = time.monotonic()
+            next_ends = now + (now - begun)  # if it takes as long as this one
+            if run.epoch < plan.recipe.epochs and processes.agree(next_ends > start + seconds):
                 say(f"stopped after epoch {run.epoch} of {plan.recipe.epochs}, as asked; resume to go on")
                 return
     if processes.writes:
         found = run.summary()
-        checkpoint.write(out / "weights.pt", run.model.state_dict())
+        # from the CPU's memory, so that they can be read where there is no GPU
+        checkpoint.write(out / "weights.pt", {name: value.cpu() for name, value in run.model.state_dict().items()})
         recording.write(run.rows, seconds=round(took, 1), summary=found)
         last, best = found["last_epoch"], found["best_epoch_by_test_error"]
         say(
@@ -148,7 +151,9 @@ def _restore(run: Run, recording: record.Recording, out: Path, say: Callable[[st
             raise ValueError(f"{out} holds no sound checkpoint: overwrite it, or name another folder")
         return
     run.restore(state)
-    here = {key: recording.provenance[key] for key in ("date", "code", "versions", "hardware", "processes")}
+    here = {
+        key: recording.provenance[key] for key in ("date", "code", "versions", "hardware", "processes", "deterministic")
+    }
     recording.provenance = state["provenance"]
     recording.provenance.setdefault("resumed", []).append({"after_epoch": epoch, **here})
 

@@ -1,5 +1,6 @@
 """A run in its folder: recorded as it goes, resumed to the same bits, never overwritten, and clear when it fails."""
 
+import copy
 import math
 import shutil
 
@@ -70,6 +71,29 @@ def test_resuming_ends_in_the_same_bits(plan, tmp_path):
         assert columns[0][name].tolist() == columns[1][name].tolist()
     resumed = record.read_provenance(tmp_path / "parts" / "parts.csv")["resumed"]
     assert [session["after_epoch"] for session in resumed] == [1, 2]
+    assert [session["deterministic"] for session in resumed] == [False, False]  # it has not been asked for
+
+
+def test_a_run_stops_before_the_epoch_that_would_end_too_late(plan, tmp_path, monkeypatch):
+    """Judged by the last epoch: the first one of a session takes longer, for it may compile."""
+    clock, takes = [0.0], iter([100.0, 10.0, 10.0, 10.0, 10.0])
+    advance = Run.advance
+
+    def timed(self, watch):
+        clock[0] += next(takes)
+        return advance(self, watch)
+
+    monkeypatch.setattr("resnet_edu.train.session.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(Run, "advance", timed)
+    quiet(plan(epochs=5), tmp_path / "toy", seconds=225)
+    assert is_complete(tmp_path / "toy")
+    takes = iter([100.0, 10.0, 10.0, 10.0, 10.0])
+    clock[0] = 0.0
+    quiet(plan(epochs=5), tmp_path / "less", seconds=199)  # the first may be like all: 100 more would be too long
+    assert record.read(tmp_path / "less" / "less.csv")["epoch"].tolist() == [1]
+    takes = iter([10.0, 10.0, 10.0, 10.0])
+    quiet(plan(epochs=5), tmp_path / "less", seconds=35, resume=True)
+    assert record.read(tmp_path / "less" / "less.csv")["epoch"].tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("settings", [{"schedule": "one-cycle"}, {"precision": "bf16"}, {"norm": "group"}])
@@ -78,6 +102,21 @@ def test_resuming_other_recipes_ends_in_the_same_bits(plan, tmp_path, settings):
     quiet(plan(**settings), tmp_path / "parts", seconds=0)
     quiet(plan(**settings), tmp_path / "parts", resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_a_state_from_a_gpu_is_resumed_on_a_cpu(plan):
+    """With a CPU's own settings: a GPU's optimiser is fused, and its generator is not the CPU's."""
+    run = Run(plan(), torch.device("cpu"))
+    run.advance()
+    state = copy.deepcopy(run.state())  # as if it had been written and read
+    state["optimizer"]["param_groups"][0]["fused"] = True
+    state["cuda"] = torch.zeros(16, dtype=torch.uint8)
+    resumed = Run(plan(), torch.device("cpu"))
+    resumed.restore(state)
+    assert resumed.optimizer.param_groups[0]["fused"] is None
+    for going_on in (run, resumed):
+        going_on.advance()
+    assert same(run.model.state_dict(), resumed.model.state_dict())
 
 
 def test_the_seed_decides(plan, tmp_path):
