@@ -46,16 +46,20 @@ def commands(scale: str, nets: list[str] | None, seeds: int | None, more: list[s
     }
 
 
-def run(name: str, command: list[str], out: Path, results: Path, deadline: float) -> str:
-    """Run one command, or what is left of it, and return what came of it in one line."""
+def run(name: str, command: list[str], out: Path, results: Path, start: float, seconds: float) -> str:
+    """Run one command, or what is left of it, and return what came of it in one line.
+
+    It is to end ``seconds`` after ``start``. A run that is begun trains for one epoch at least, with compilation before
+    it, so none is begun in the last quarter of the time.
+    """
     if (results / f"{name}.json").exists():
         return f"{name}: recorded already"
-    left = deadline - time.monotonic()
-    if left <= 0:
+    spent = time.monotonic() - start
+    if spent > 0.75 * seconds:
         return f"{name}: not reached"
     arguments = [*command, "--out", os.path.relpath(out / name, ROOT), "--resume"]
-    if left < float("inf"):
-        arguments += ["--stop-after", f"{left:.0f}"]
+    if seconds < float("inf"):
+        arguments += ["--stop-after", f"{seconds - spent:.0f}"]
     alone = {"OMP_NUM_THREADS": "1", **os.environ}  # one thread a run, unless the caller says otherwise
     ended = subprocess.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone, check=False)
     if ended.returncode:
@@ -80,10 +84,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "book" / "results", help="where complete runs go")
     args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --epochs 2 or --no-compile
     todo = commands(args.scale, args.nets, args.seeds, more)
-    deadline = time.monotonic() + 60 * args.minutes
+    start = time.monotonic()
     out, results = args.runs / args.scale, args.results / args.scale
     with ThreadPoolExecutor(args.jobs) as pool:
-        lines = list(pool.map(lambda name: run(name, todo[name], out, results, deadline), todo))
+        lines = list(pool.map(lambda name: run(name, todo[name], out, results, start, 60 * args.minutes), todo))
     print("\n".join(lines))
     return 0 if all((results / f"{name}.json").exists() for name in todo) else 1
 

@@ -73,6 +73,20 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
 
 
+def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
+    begun = []
+
+    def begin(command, **settings):
+        begun.append(float(command[command.index("--stop-after") + 1]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", begin)
+    for spent, said in ((0, "unfinished"), (70, "unfinished"), (80, "not reached")):
+        monkeypatch.setattr(paper.time, "monotonic", lambda now=1000 + spent: now)
+        assert paper.run("toy-s0", [], tmp_path, tmp_path, 1000, 100) == f"toy-s0: {said}"
+    assert begun == [100, 30]
+
+
 def test_a_run_that_fails_is_named_and_not_recorded(tmp_path, capsys):
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     assert paper.main(["--scale", "small", "--nets", "cifar_plain9", "--seeds", "1", *folders, *TINY]) == 1
