@@ -12,16 +12,22 @@ round and ingredient, in the order in which they are added:
     gap, lost         by which share the two blocks differ, and which share of their time other processes took
     kept              0 where one of both was too large
 
+On a GPU two things are part of the engine from its first line on, or of both sides: the engine's optimiser is one fused
+kernel, where the usual loop has PyTorch's default; and convolutions in float32 round their inputs to TF32, which is
+PyTorch's default as well.
+
 With ``--shared`` the time that others took is subtracted from the seconds, and ``lost`` does not count in ``kept``; the
 JSON's notes say so, and give the tolerance. A ratio is to be taken within a round, where both rows are kept, and its
 median over the rounds.
 """
 
+import argparse
+import statistics
 from collections.abc import Sequence
 
 import torch
 from command import arguments, limits, measured, prepare, recording, run
-from interleave import Contender, speedups, summarised
+from interleave import Contender, Pair, speedups, summarised
 from loops import BATCH, engine, images_for, usual_loop
 from torch import Tensor
 
@@ -61,6 +67,12 @@ def contenders(
     return {name: Contender(loop, steps) for name, loop in loops.items()}
 
 
+def images_a_second(pairs: list[Pair], name: str, options: argparse.Namespace) -> str:
+    """Return the median over the undisturbed rounds, in words: it holds for this machine and this hour."""
+    seconds = [pair.seconds for pair in pairs if pair.contender == name and pair.kept(limits(options))]
+    return f"{BATCH / statistics.median(seconds):,.0f}" if seconds else "?"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; the status is 1 where the machine was too disturbed for a ratio."""
     parser = arguments(__doc__, rounds=7)
@@ -83,11 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, reason in skipped.items():
         print(f"left out: {name}: {reason}")
     pairs = measured(options, contenders(images, labels, device, settings, workers), device, noted, unit="step")
-    print(f"\ntimes as fast as the {USUAL}, and as the line above; median (smallest to largest)")
+    print(f"\ntimes as fast as the {USUAL}, and as the line above; median (smallest to largest); images a second")
+    print(f"    {USUAL:<22}{'':<76}{images_a_second(pairs, USUAL, options)}")
     complete, before = True, USUAL
     for name in settings:
         whole, step = (summarised(speedups(pairs, slow, name, limits(options))) for slow in (USUAL, before))
-        print(f"  + {name:<22}{whole or 'no undisturbed round'!s:<38}{step or 'no undisturbed round'}")
+        said = "".join(f"{ratio or 'no undisturbed round'!s:<38}" for ratio in (whole, step))
+        print(f"  + {name:<22}{said}{images_a_second(pairs, name, options)}")
         complete, before = complete and whole is not None, name
     return 0 if complete else 1
 

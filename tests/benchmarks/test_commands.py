@@ -52,6 +52,8 @@ def test_training_speed(command, tmp_path):
     slow, fast = (rows["seconds_per_step"][rows["ingredient"] == name] for name in ("usual loop", "channels_last"))
     (printed,) = re.findall(r"\+ channels_last +(\S+) \(", said)
     assert float(printed) == pytest.approx(float((slow / fast).mean()), rel=0.01)  # of two, the median is the mean
+    (printed,) = re.findall(r"usual loop +([\d,]+)\n", said)
+    assert float(printed.replace(",", "")) == pytest.approx(4 / slow.mean(), abs=0.5)
 
 
 def test_a_disturbed_machine_gives_no_ratio_and_status_1(command, tmp_path):
