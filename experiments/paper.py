@@ -8,6 +8,10 @@ Each run is the training command in a process of its own, in ``runs/SCALE/NAME``
 are copied to ``book/results/SCALE``. What is complete is skipped, what was begun is resumed: after ``--minutes``, a
 Ctrl-C or a crash, the same command goes on. ``make results`` calls this.
 
+A machine that starts bare goes on as well, if it is handed the folder ``runs``, and gives ``runs`` and ``book/results``
+back at the end. Where nothing can be installed, ``PYTHONPATH=.`` before the command does, and without the repository's
+``.git`` the record says that its commit is unknown.
+
 ``full`` is He et al. 2015, section 4.2: 32x32, 164 epochs, for a GPU. ``small`` is what two CPU cores can do in some
 hours: the images averaged to 16x16, full widths, 20 epochs with the drops scaled, and 20 and 56 layers only.
 """

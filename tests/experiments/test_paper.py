@@ -1,7 +1,10 @@
 """The suite of the paper's experiment: it stops in time, resumes, skips what is recorded, and says what failed."""
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import paper
@@ -71,6 +74,37 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(subprocess, "run", never)
     assert paper.main(command) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
+
+
+def test_a_bare_machine_goes_on_with_the_files_of_another(tmp_path):
+    """Copies of the code that share nothing but the folder of the runs, whose files come read-only."""
+    tiny = ["--scale", "small", "--nets", NETS[1], "--seeds", "1", *TINY]
+
+    def slice_on(machine, *more):
+        for folder in ("resnet_edu", "experiments"):
+            shutil.copytree(FILE.parents[1] / folder, tmp_path / machine / folder)
+        command = [sys.executable, "experiments/paper.py", *tiny, *more]
+        alone = os.environ | {"PYTHONPATH": str(tmp_path / machine)}
+        status = subprocess.run(command, cwd=tmp_path / machine, env=alone, check=False).returncode
+        return (
+            status,
+            tmp_path / machine / "runs",
+            tmp_path / machine / "book" / "results" / "small" / f"{NETS[1]}-s0.csv",
+        )
+
+    status, runs, results = slice_on("first", "--minutes", "0.005")
+    assert status == 1 and not results.exists()
+    shutil.copytree(runs, tmp_path / "second" / "runs")
+    for file in (path for path in (tmp_path / "second" / "runs").rglob("*") if path.is_file()):
+        file.chmod(0o444)
+    status, _, results = slice_on("second")
+    about = record.read_provenance(results)
+    assert status == 0 and [part["after_epoch"] for part in about["resumed"]] == [1]
+    assert about["code"]["commit"] is None
+    whole = record.read(slice_on("third")[2])
+    in_slices = record.read(results)
+    for name in set(whole) - {"seconds", "images_per_second"}:
+        assert in_slices[name].tolist() == whole[name].tolist()
 
 
 def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
