@@ -20,11 +20,12 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, FashionMNIST
 
 from resnet_edu import data
+from resnet_edu.data.published import ARRAYS, PUBLISHED
 
 
 def arrays_like(name: str, blank: bool = False) -> dict[str, np.ndarray]:
     """Arrays of the published counts and types, with noise or nothing on the images."""
-    _, shape, train, test, _ = data._PUBLISHED[name]
+    _, shape, train, test, _ = PUBLISHED[name]
     random = np.random.default_rng(0)
     arrays = {}
     for part, count in (("train", train), ("test", test)):
@@ -37,8 +38,8 @@ def arrays_like(name: str, blank: bool = False) -> dict[str, np.ndarray]:
 @pytest.fixture
 def tiny(monkeypatch):
     """Shrink what counts as published to 40 and 20 images, so that a test can damage it in many ways."""
-    for name, published in data._PUBLISHED.items():
-        monkeypatch.setitem(data._PUBLISHED, name, published._replace(train=40, test=20))
+    for name, published in PUBLISHED.items():
+        monkeypatch.setitem(PUBLISHED, name, published._replace(train=40, test=20))
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def test_no_flipped_byte_of_an_npz_passes_silently(save, tiny, tmp_path):
         except ValueError:
             refused += 1
             continue
-        for key in data._ARRAYS:  # a date or an attribute in the zip directory carries no data
+        for key in ARRAYS:  # a date or an attribute in the zip directory carries no data
             assert torch.equal(getattr(read, key), getattr(sound, key)), f"byte {place} changed {key}"
     assert refused > 300
 

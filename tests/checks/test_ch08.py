@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from resnet_edu import checks, data
+from resnet_edu import checks
+from resnet_edu.data.published import PUBLISHED
 from resnet_edu.train.recipe import Recipe
 
 # ---------------------------------------------------------------- 8.1 a run on paper
@@ -24,7 +25,7 @@ def test_8_1_accepts_right_answers(verdict, earns) -> None:
 
 
 def test_8_1_agrees_with_the_package() -> None:
-    published = data._PUBLISHED["fashion_mnist"]
+    published = PUBLISHED["fashion_mnist"]
     iterations, left_out = divmod(published.train, Recipe().batch_size)
     assert (iterations, left_out) == (ON_PAPER["iterations an epoch"], ON_PAPER["images left out"])
     assert Recipe(epochs=20).drops(total=20 * iterations)[0] == ON_PAPER["first drop"]
