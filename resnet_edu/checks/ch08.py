@@ -26,6 +26,8 @@ def ex_8_1(on_paper):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(ON_PAPER)}. Fill in the stub, key by key.")
     for key, right in ON_PAPER.items():
         met = on_paper[key]
+        if isinstance(met, float) and met.is_integer():
+            met = int(met)
         if type(met) is not int:
             raise Wrong(f"`{key}` should be a whole number, but it is {repr(met)[:60]}.")
         if met != right:

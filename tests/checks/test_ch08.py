@@ -22,6 +22,7 @@ ON_PAPER = {
 def test_8_1_accepts_right_answers(verdict, earns) -> None:
     assert verdict(checks.ex_8_1, dict(reversed(ON_PAPER.items()))) == "Exercise 8.1: right."
     assert earns(checks.ex_8_1, ON_PAPER)
+    assert earns(checks.ex_8_1, ON_PAPER | {"megabytes": 47.0})  # computed with a slash
 
 
 def test_8_1_agrees_with_the_package() -> None:
