@@ -1,4 +1,4 @@
-"""How far the units of trained residual networks are from the identity (chapters 3 and 10).
+"""How far the units of trained residual networks are from the identity (chapter 3).
 
     python experiments/identity_digits.py --seeds 10 --out book/results/identity_digits.csv
 

@@ -1,4 +1,4 @@
-"""The signals in every layer of the digits networks, at initialisation and after training (chapters 2, 3 and 10).
+"""The signals in every layer of the digits networks, at initialisation and after training (chapters 2 and 3).
 
     python experiments/signals_digits.py --seeds 10 --trained 5 --out book/results/signals_digits.csv
 

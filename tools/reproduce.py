@@ -30,9 +30,10 @@ with a JSON beside it that says how: the command, the seeds, the checksum of the
 hardware. Chapters draw from these files, and check first that CSV and JSON belong together. This page is written from
 the JSON files by `python tools/reproduce.py`.
 
-To make a run again, install the book (`make book`) and give its command in the top folder, with another `--out`. The
-same versions, thread count and kind of processor give the same numbers to the last bit; another machine gives other
-numbers, and the orderings that the chapters assert should stay.
+To make a run again, install the book (`make book`) and give its command in the top folder, with `.venv/bin/python` for
+`python` and with another `--out`. The same versions, thread count and kind of processor give the same numbers to the
+last bit, times and speeds excepted. Another machine gives other numbers: orderings with a wide margin should stay; which
+one of five seeds fails to learn (chapter 9) need not.
 """
 
 
@@ -56,9 +57,12 @@ def source_of(command: str) -> Path:
     return module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
 
 
-def first_line(source: Path) -> str:
-    """The first line of a file's docstring."""
-    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))).splitlines()[0]
+def first_line(source: Path, part: str = "") -> str:
+    """The first line of a file's docstring, and that of the function which does the named part, if there is one."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    parts = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == part]
+    first = [ast.get_docstring(node).splitlines()[0] for node in (tree, *parts)]
+    return " ".join([first[0], *(f"`{part}`: {line.removeprefix('Return ')}" for line in first[1:])])
 
 
 def where(run: dict) -> str:
@@ -73,6 +77,8 @@ def versions(run: dict) -> str:
 
 def commit(run: dict) -> str:
     code = run["code"]
+    if code["commit"] is None:
+        return "unknown: recorded outside git"
     return f"`{code['commit'][:12]}`" + (f", changed: {', '.join(code['changed_files'])}" * code["dirty"])
 
 
@@ -99,7 +105,8 @@ def entry(path: Path) -> str:
         "Data": data(run),
         "File": f"{run['rows']:,} rows of {', '.join(run['columns'])}; SHA-256 `{run['sha256'][:16]}…`",
     }
-    return f"## `{run['file']}`\n\n{first_line(source_of(run['command']))}\n\n{table(rows)}"
+    about = first_line(source_of(run["command"]), run["command"].split()[2])
+    return f"## `{run['file']}`\n\n{about}\n\n{table(rows)}"
 
 
 def suite(folder: Path) -> str:
@@ -112,10 +119,17 @@ def suite(folder: Path) -> str:
     rows = {
         "Suite": f"`python {SUITE.relative_to(ROOT).as_posix()} --scale {folder.name}`",
         "Shown in": ", ".join(used_by(folder.relative_to(RESULTS.parent).as_posix())) or "no chapter",
+        "Networks": shared(lambda run: run["notes"]["plan"]["model"]).replace(";", ","),
+        "Scale": shared(
+            lambda run: "{0}x{0} pixels, {1} epochs".format(
+                run["notes"]["plan"]["size"] or 32, run["notes"]["plan"]["epochs"]
+            )
+        ),
         "Where": shared(where),
         "Versions": shared(versions),
         "Commit": shared(commit),
         "Data": shared(data),
+        "Minutes": "of training; evaluation is not counted",
         "Files": shared(lambda run: f"{run['rows']:,} rows of {', '.join(run['columns'])}"),
     }
     lines = [
