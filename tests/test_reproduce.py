@@ -42,14 +42,27 @@ def test_a_suite_is_one_section_with_a_row_for_each_run(tmp_path, monkeypatch) -
     folder = tmp_path / "book" / "results" / "toy"
     monkeypatch.setattr(reproduce, "RESULTS", folder.parent)
     for seed in (0, 1):
-        recording = record.Recording(folder / f"net-s{seed}.csv", seeds=[seed], data={"digits": "0" * 64})
+        plan = {"plan": {"model": "cifar_plain8", "size": None, "epochs": 1}}
+        recording = record.Recording(folder / f"net-s{seed}.csv", seeds=[seed], data={"digits": "0" * 64}, notes=plan)
         recording.provenance["command"] = f"python -m resnet_edu.train --seed {seed}"
         recording.write([{"epoch": 1, "test_error": 5.0}], seconds=60 * (seed + 1))
     said = reproduce.page().removeprefix(reproduce.HEAD)
     assert said.count("## ") == 1 and "## `toy/`" in said
     assert "--scale toy`" in said and said.count("| Versions |") == 1 and said.count("torchvision") == 1
+    assert "| Networks | cifar_plain8 |\n| Scale | 32x32 pixels, 1 epochs |" in said
     for seed in (0, 1):
         (row,) = [line for line in said.splitlines() if line.startswith(f"| net-s{seed}.csv |")]
         assert f"| {seed + 1} | 0 |" in row
     commands = [f"python -m resnet_edu.train --seed {seed}\n" for seed in (0, 1)]
     assert f"```\n{''.join(commands)}```\n" in said
+
+
+def test_a_part_of_a_script_is_named_and_said() -> None:
+    script = reproduce.ROOT / "experiments" / "degradation_controls.py"
+    about = reproduce.first_line(script)
+    assert reproduce.first_line(script, "rates").startswith(f"{about} `rates`: the curves")
+    assert reproduce.first_line(script, "--seeds") == about
+
+
+def test_a_run_outside_git_says_so() -> None:
+    assert reproduce.commit({"code": {"commit": None, "dirty": None, "changed_files": []}}).startswith("unknown")

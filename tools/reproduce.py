@@ -32,8 +32,8 @@ the JSON files by `python tools/reproduce.py`.
 
 To make a run again, install the book (`make book`) and give its command in the top folder, with `.venv/bin/python` for
 `python` and with another `--out`. The same versions, thread count and kind of processor give the same numbers to the
-last bit, times and speeds excepted. Another machine gives other numbers: orderings with a wide margin should stay; which
-one of five seeds fails to learn (chapter 9) need not.
+last bit, times and speeds excepted. Another machine gives other numbers: orderings with a wide margin should stay;
+which one of five seeds fails to learn (chapter 9) need not.
 """
 
 
