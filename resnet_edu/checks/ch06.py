@@ -49,6 +49,15 @@ RESNET101 = {
                               (2, 4, 4): "layer4 keeps its stride, so it does not multiply the dilation.",
                               (2, 1, 1): "Nothing sets self.dilation back: layer3 has left it at 2."}),
 }  # fmt: skip
+# What to say to any other wrong answer
+SHAPE = "(C, H, W): a Bottleneck puts out 4 * planes; the stem divides the size by 4, and each stride left by 2."
+OTHERWISE = {
+    "projections": "Ask the rule for each stage's first block.",
+    "identities": "Ask the rule for each stage's first block; the other blocks need no projection.",
+    "shape": SHAPE,
+    "shape dilated": SHAPE,
+    "dilations": "Follow self.dilation through the stages, call by call.",
+}
 
 
 @exercise("6.1")
@@ -65,7 +74,8 @@ def ex_6_1(answer):
         if isinstance(right, tuple) and len(met) != len(right):
             raise Wrong(f"`{key}` should have {len(right)} numbers, but it has {len(met)}.")
         if met != right:
-            raise Wrong(f"`{key}` is not {met}. {slips.get(met, 'Follow inplanes through the stages, call by call.')}")
+            otherwise = OTHERWISE.get(key, "Follow inplanes through the stages, call by call.")
+            raise Wrong(f"`{key}` is not {met}. {slips.get(met, otherwise)}")
 
 
 # block, planes, blocks, stride, dilate; then what the builder remembers: inplanes, dilation, groups, base_width

@@ -64,9 +64,8 @@ def _hints(index: int, block: nn.Module, right: nn.Module, first: nn.Module) -> 
     elif into * right.expansion == wanted:
         comes_in = "That is planes: what the block before puts out is planes * block.expansion."
     bigger = _facts(block)["stride"] > _facts(right)["stride"]
-    of_first = (
-        "With dilate the stage keeps its size: the stride becomes 1." if bigger else "Pass it to the first block."
-    )
+    keeps = "This stage keeps its size: its first block has stride 1, as in layer1 and in every stage with dilate."
+    of_first = keeps if bigger else "Pass it to the first block."
     lost_groups = _facts(block)["number of groups"] < _facts(right)["number of groups"]
     return {
         "number of channels that come in": comes_in,

@@ -49,7 +49,14 @@ def test_6_1_knows_the_stub(verdict, earns) -> None:
         ("layer3[0]", (512, 256, 1024, 1), "halves the size"),
         ("layer3[22]", (512, 256, 1024, 1), "Only the first block meets"),
         ("layer3[22]", (1024, 256, 1024, 2), "Only the first block of a stage"),
-        ("layer3[22]", (7, 256, 1024, 2), "call by call"),
+        # wrong answers that nobody foresaw
+        ("projections", 7, "the rule for each stage's first block"),
+        ("identities", 7, "the other blocks need no projection"),
+        ("layer1[0]", (7, 64, 256, 1), "Follow inplanes"),
+        ("layer3[22]", (7, 256, 1024, 2), "Follow inplanes"),
+        ("shape", (7, 8, 10), "each stride left by 2"),
+        ("shape dilated", (2048, 7, 20), "each stride left by 2"),
+        ("dilations", (7, 7, 7), "Follow self.dilation"),
         ("shape", (512, 8, 10), "4 * planes"),
         ("shape", (2048, 7, 7), "224x224"),
         ("shape", (2048, 10, 8), "Rows come first"),
@@ -180,7 +187,7 @@ LATE = "        first = "
         # strides
         (OTHERS, OTHERS.replace(", 1, None", ", stride, None"), "Only the first block"),
         (FIRST, FIRST.replace("stride", "1"), "Pass it to the first block"),
-        ("            stride = 1\n", "", "the stride becomes 1"),
+        ("            stride = 1\n", "", "in every stage with dilate"),
         # projections
         ("stride != 1 or self.inplanes != outplanes", "stride != 1", "8 channels come in and 12 go out"),
         ("stride != 1 or self.inplanes != outplanes", "self.inplanes != outplanes", "the stride is 2"),
@@ -332,6 +339,7 @@ def test_6_3_knows_the_stub(verdict, earns, write) -> None:
          "Pass it to the first block"),
         ([("layers[1], stride=2", "layers[1], stride=1")], "Pass it to the first block"),
         ([("layers[0], stride=1", "layers[0], stride=2")], "its stride should be 1"),
+        ([("layers[0], stride=1", "layers[0], stride=2")], "has stride 1, as in layer1"),
         ([("range(blocks - 1)", "range(blocks)")], "One for each in `layers`"),
         ([("nn.Sequential(first, *others)", "[first, *others]")], "does not register"),
         ([("range(blocks - 1)", "range(2)")], "One for each in `layers`"),
