@@ -215,6 +215,20 @@ def test_the_block_checks_name_the_mistake(verdict, earns, write, check, old, ne
     assert not earns(check, answer)
 
 
+@pytest.mark.parametrize("check", [checks.ex_4_2, checks.ex_4_4])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([("(3, 3), s, 1,", "3, 1, 1,"), ('3, padding="same"', "3, s, 1")], "stride is on the second"),
+        ([("self.project(x) if", "F.relu(self.project(x)) if")], "ReLU on the shortcut"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_where_the_shortcut_comes_first(verdict, earns, write, check, changes, words) -> None:
+    answer = write(SHORTCUT_FIRST, "MyBlock", *changes)
+    assert words in verdict(check, answer)
+    assert not earns(check, answer)
+
+
 def test_the_projection_is_normalised_last(verdict, write) -> None:
     early = "nn.Sequential(nn.BatchNorm2d(inplanes), nn.Conv2d(inplanes, planes, 1, stride, bias=False))"
     assert "after its convolution" in verdict(checks.ex_4_2, write(BLOCK, "MyBlock", (PROJECTION, early)))
