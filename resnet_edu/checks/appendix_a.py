@@ -59,7 +59,7 @@ def _checked(letter: str, name) -> str:
     known = LAYERS if family == "imagenet" else CIFAR_DEPTHS
     if depth not in known:
         raise Wrong(
-            f"{letter}: there is no {match[1]} ResNet-{depth} in the paper; depths are {', '.join(map(str, known))}."
+            f"{letter}: no {match[1]} ResNet-{depth} is among the five; look at depths {', '.join(map(str, known))}."
         )
     bottlenecks = family == "imagenet" and depth >= 50
     if bottlenecks != version.startswith("v"):

@@ -113,6 +113,9 @@ def _expect_refusals(answer: Callable, nets: Callable) -> None:
 
     for what, change in {
         "without layer3.0.bn1.running_var": lambda s: s.pop("layer3.0.bn1.running_var"),
+        "without conv1.weight": lambda s: s.pop("conv1.weight"),
+        "without layer2.0.bn2.bias": lambda s: s.pop("layer2.0.bn2.bias"),
+        "with an fc2.weight": lambda s: s.update({"fc2.weight": torch.zeros(5, 5)}),
         "whose names begin with `module.`": lambda s: [s.update({f"module.{name}": s.pop(name)}) for name in list(s)],
         "with layer4 of another width": lambda s: s.update({"layer4.0.conv2.weight": torch.zeros(8, 8, 3, 3)}),
         "with a single number for layer4.0.bn1.weight": lambda s: s.update({"layer4.0.bn1.weight": torch.ones(1)}),

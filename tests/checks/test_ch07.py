@@ -220,6 +220,7 @@ def load_body(net, state):
     assert not report.unexpected_keys, report
     return report
 """
+MISSING = 'assert report.missing_keys == ["fc.weight", "fc.bias"], report'
 FILTER = """
 def load_body(net, state):
     own = net.state_dict()
@@ -261,7 +262,14 @@ def test_7_3_knows_the_stub(verdict, earns, write) -> None:
         (REPORT, [("dict(state)", "state")], "changes the state that it is given"),
         (REPORT, [('    assert report.missing_keys == ["fc.weight", "fc.bias"], report\n', ""),
                   ("    assert not report.unexpected_keys, report\n", "")], "without layer3.0.bn1.running_var"),
-        (REPORT, [("    assert not report.unexpected_keys, report\n", "")], "with a block too many"),
+        (REPORT, [("    assert not report.unexpected_keys, report\n", "")], "with an fc2.weight"),
+        (REPORT, [(MISSING, 'assert not any(n.startswith("layer") for n in report.missing_keys)')],
+         "without conv1.weight"),
+        (REPORT, [(MISSING, 'assert not any("running" in n for n in report.missing_keys)')], "without conv1.weight"),
+        (REPORT, [(MISSING, 'assert all(n.endswith("bias") or n == "fc.weight" for n in report.missing_keys)')],
+         "without layer2.0.bn2.bias"),
+        (LOAD, [('"fc."', '"fc"')], "with an fc2.weight"),
+        (REPORT, [("not report.un", '"fc2.weight" not in report.un')], "with a block too many"),
         (FILTER, [], "Leave fc out by its name"),
         (FILTER, [("n in own and", 'not n.startswith("fc") and n in own and')], "strict=False is silent about it"),
         (PARAMETERS, [], "parameters() knows no buffers"),
