@@ -52,7 +52,7 @@ PLANS = {
     "project": (
         Session("1 · Groundwork", talk=45, read=("01", "02", "03"), at_home=("2.1", "3.1", "3.2")),
         Session("2 · A rehearsal: one small investigation", talk=45, at_home=("3.6",)),
-        Session("3 · The network", talk=45, read=("04", "07"), at_home=("4.2", "7.2")),
+        Session("3 · The network", talk=45, read=("04", "05", "06", "07"), at_home=("4.2", "7.2")),
         Session("4 · Training at full scale", talk=45, read=("08", "09"), at_home=("8.*", "9.*")),
         Session("5 · A question of your own: plan, runs, report", talk=90, own=1200),
     ),
