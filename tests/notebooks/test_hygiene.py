@@ -89,6 +89,8 @@ def problems(notebook: dict, folder: str = "book") -> list[str]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown" and (odd := ONLY_IN_THE_BOOK.search(source(cell))):
             found.append(f"Colab cannot show {odd.group()!r}")
+        if cell["cell_type"] == "markdown" and (odd := re.search(r"\\text\{[^}]*\\_", source(cell))):
+            found.append(f"MathJax shows the backslash of {odd.group()!r}")
     ids = [c.get("id") for c in notebook["cells"]]
     if None in ids or len(set(ids)) != len(ids):
         found.append("every cell needs an id of its own")
@@ -202,6 +204,8 @@ def test_each_rule_rejects_its_offence(cell: int, change: dict, said: str) -> No
         ("see {numref}`fig-x`", False),
         ("(a-place)=\n# Title", False),
         ("![A net](../_static/net.svg)", False),
+        ("$\\text{fan\\_out}$", False),
+        ("$\\text{fan}_\\text{out}$", True),
         ("{cite:p}`he2015deep`, $\\mathcal{F}$ and `{x}`\n```python\n{1: 2}\n```", True),
         ("![A net](https://example.org/net.svg)", True),
     ],
