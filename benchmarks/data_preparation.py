@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from resnet_edu import data
 from resnet_edu.train.batches import Images, shuffled
-from resnet_edu.train.record import checksum
+from resnet_edu.train.provenance import checksum
 
 AGAIN = 8  # so many epochs a block of the faster one, so that its blocks are not too short to be timed
 

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_edu.cifar import cifar_resnet
 from resnet_edu.train.epoch import PRECISIONS, fastest_precision
-from resnet_edu.train.record import checksum
+from resnet_edu.train.provenance import checksum
 
 
 def operations(batch: int = BATCH) -> int:

@@ -32,7 +32,7 @@ from loops import BATCH, engine, images_for, usual_loop
 from torch import Tensor
 
 from resnet_edu.train.epoch import fastest_precision
-from resnet_edu.train.record import checksum
+from resnet_edu.train.provenance import checksum
 
 USUAL = "usual loop"
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from resnet_edu import data
 from resnet_edu.cifar import cifar_plain, cifar_resnet
-from resnet_edu.train import record
+from resnet_edu.train import provenance
 from resnet_edu.train.step import evaluate, fit
 
 MAKERS = {"plain": cifar_plain, "residual": cifar_resnet}
@@ -23,7 +23,7 @@ def make(net: str, depth: int, seed: int, **kwargs) -> nn.Module:
 def digits() -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], dict[str, str]]:
     """Return the standardised splits and the checksum of the raw data set, for the provenance."""
     dataset = data.load("digits")
-    return data.standardised_splits(dataset), record.data_checksum(dataset)
+    return data.standardised_splits(dataset), provenance.data_checksum(dataset)
 
 
 def curve(model: nn.Module, splits: tuple[Tensor, Tensor, Tensor, Tensor], every: int, **recipe) -> list[dict]:

@@ -16,7 +16,7 @@ import torch
 from digits_curves import arguments, seeds_of
 
 from resnet_edu import data
-from resnet_edu.train import record
+from resnet_edu.train import provenance, record
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.recipe import Recipe
 from resnet_edu.train.run import Run
@@ -55,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = seeds_of(options)
-    checksums = record.data_checksum(data.load("cifar10"))
+    checksums = provenance.data_checksum(data.load("cifar10"))
     recording = record.Recording(options.out, seeds=seeds, data=checksums, overwrite=options.overwrite)
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         done = pool.map(begin, *zip(*product(seeds, WARMUPS), strict=True))

@@ -7,24 +7,16 @@ it writes once, at the end. :func:`read` gives the columns back, after checking 
 import csv
 import datetime
 import hashlib
-import importlib.metadata
 import io
 import json
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from resnet_edu.data import Dataset
+from resnet_edu.train import provenance
 from resnet_edu.train.files import replace_file
-
-_ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("torchvision", "numpy", "scikit-learn")
 
 
 class Recording:
@@ -35,7 +27,7 @@ class Recording:
     Args:
         path: of the CSV to write, ending in ``.csv``; the JSON takes its name.
         seeds: every seed of the run.
-        data: a name and the :func:`checksum` of each data set.
+        data: a name and the :func:`~resnet_edu.train.provenance.checksum` of each data set.
         notes: anything else worth keeping, such as the recipe; must go into JSON.
         overwrite: replace a result that exists.
 
@@ -65,18 +57,14 @@ class Recording:
             raise ValueError(f"a recorded run is a .csv file, got {self.path.name!r}")
         self._refuse_taken_name()
         self.provenance = {
-            "command": _command(),
+            "command": provenance.command(),
             "seeds": list(seeds),
             "data": dict(data),
             "notes": dict(notes or {}),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "code": _code(),
-            "versions": {
-                "python": platform.python_version(),
-                "torch": str(torch.__version__),
-                **{package: importlib.metadata.version(package) for package in _PACKAGES},
-            },
-            "hardware": _hardware(),
+            "code": provenance.code(),
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware(),
         }
         self._start = time.perf_counter()
 
@@ -151,32 +139,6 @@ def read_provenance(path: str | Path) -> dict:
     return json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def checksum(*tensors: torch.Tensor) -> str:
-    """Return the SHA-256 of tensors' types, shapes and values, in hexadecimal.
-
-    Example:
-        >>> checksum(torch.arange(3)) == checksum(torch.arange(3)) != checksum(torch.arange(3.0))
-        True
-    """
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def data_checksum(dataset: Dataset) -> dict[str, str]:
-    """Return the data set's name with the :func:`checksum` of its images and labels, training set first.
-
-    Example:
-        >>> from resnet_edu.data import load
-        >>> list(data_checksum(load("digits")))
-        ['digits']
-    """
-    raw = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-    return {dataset.name: checksum(*raw)}
-
-
 def _array(column: tuple[str, ...]) -> np.ndarray:
     for kind in (np.int64, np.float64):
         try:
@@ -184,52 +146,3 @@ def _array(column: tuple[str, ...]) -> np.ndarray:
         except ValueError:
             continue
     return np.array(column)
-
-
-def _command() -> str:
-    """Return the command line with paths relative to the repository, or bare names where they lie outside."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    script = ["-m", spec.name.removesuffix(".__main__")] if spec else [_nameless(sys.argv[0])]
-    return " ".join(["python", *script, *(_nameless(argument) for argument in sys.argv[1:])])
-
-
-def _nameless(argument: str) -> str:
-    path = Path(argument)
-    if not path.is_absolute():
-        return argument
-    return path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name
-
-
-def _code() -> dict:
-    """Return the commit and which of the files imported so far differ from it; the commit is None outside git."""
-    try:
-        commit = _git("rev-parse", "HEAD").strip()
-        status = _git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None, "changed_files": []}
-    differing = {entry[3:] for entry in status.split("\0") if entry}
-    files = {
-        Path(file).resolve() for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))
-    }
-    imported = {file.relative_to(_ROOT).as_posix() for file in files if file.is_relative_to(_ROOT)}
-    changed = sorted(differing & imported)
-    return {"commit": commit, "dirty": bool(changed), "changed_files": changed}
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=_ROOT, check=True, capture_output=True, text=True).stdout
-
-
-def _hardware() -> dict:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        cpu = platform.processor() or platform.machine()
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "cpu": cpu,
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "gpu": gpu,
-    }

@@ -13,8 +13,8 @@ from resnet_edu.train.batches import Images, shuffled
 from resnet_edu.train.epoch import evaluate_images, make_objective, train_epoch
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.processes import ALONE, Processes
+from resnet_edu.train.provenance import data_checksum
 from resnet_edu.train.recipe import make_optimizer, make_schedule
-from resnet_edu.train.record import data_checksum
 
 
 class Run:

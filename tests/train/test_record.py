@@ -4,7 +4,6 @@ import getpass
 import math
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from resnet_edu.train import record
+from resnet_edu.train import provenance, record
 
 ROWS = [
     {"net": "plain", "depth": 8, "loss": 0.1 + 0.2},
@@ -51,23 +50,16 @@ def test_provenance_says_what_made_it(tmp_path):
 
 
 def test_no_machine_user_or_path_is_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [str(record._ROOT / "experiments" / "run.py"), "--out", str(tmp_path / "run.csv")])
+    monkeypatch.setattr(
+        sys, "argv", [str(provenance._ROOT / "experiments" / "run.py"), "--out", str(tmp_path / "run.csv")]
+    )
     monkeypatch.delattr(sys.modules["__main__"], "__spec__", raising=False)
     write(tmp_path / "run.csv")
     told = record.read_provenance(tmp_path / "run.csv")
     assert told["command"] == "python experiments/run.py --out run.csv"
     text = (tmp_path / "run.json").read_text()
-    assert str(record._ROOT) not in text and str(tmp_path) not in text and str(Path.home()) + "/" not in text
+    assert str(provenance._ROOT) not in text and str(tmp_path) not in text and str(Path.home()) + "/" not in text
     assert not {platform.node(), getpass.getuser()} & set(text.replace('"', " ").split())
-
-
-def test_a_module_run_with_m_is_named_so(monkeypatch):
-    class Spec:
-        name = "resnet_edu.train.somewhere"
-
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", Spec, raising=False)
-    monkeypatch.setattr(sys, "argv", ["ignored", "--seeds", "10"])
-    assert record._command() == "python -m resnet_edu.train.somewhere --seeds 10"
 
 
 def test_a_result_is_never_overwritten_unasked(tmp_path):
@@ -142,51 +134,3 @@ def test_an_interrupted_write_leaves_the_old_result(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write(path, [{"a": 1}], overwrite=True)
     assert path.read_bytes() == old and sorted(file.name for file in tmp_path.iterdir()) == ["run.csv", "run.json"]
-
-
-def test_checksum_sees_values_shapes_and_order():
-    a, b = torch.arange(6.0), torch.arange(6.0).reshape(2, 3)
-    assert record.checksum(a) == record.checksum(a.clone())
-    assert len({record.checksum(a), record.checksum(b), record.checksum(a, b), record.checksum(b, a)}) == 4
-    assert record.checksum(b.t()) == record.checksum(b.t().contiguous())
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A throw-away repository with one committed module, taken for this one."""
-    (tmp_path / "known_module.py").write_text("x = 1\n")
-    for arguments in (
-        ["init", "-q"],
-        ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "one"],
-    ):
-        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
-    monkeypatch.setattr(record, "_ROOT", tmp_path.resolve())
-    return tmp_path.resolve()
-
-
-def imported(monkeypatch, file):
-    module = type(sys)(file.stem)
-    module.__file__ = str(file)
-    monkeypatch.setitem(sys.modules, file.stem, module)
-
-
-def test_only_changes_to_imported_files_are_dirt(repository, monkeypatch):
-    imported(monkeypatch, repository / "known_module.py")
-    (repository / "somebody_elses.py").write_text("")
-    clean = record._code()
-    assert len(clean["commit"]) == 40 and clean["dirty"] is False and clean["changed_files"] == []
-    (repository / "known_module.py").write_text("x = 2\n")
-    assert record._code()["changed_files"] == ["known_module.py"]
-
-
-def test_an_imported_file_outside_git_is_dirt(repository, monkeypatch):
-    (repository / "new_module.py").write_text("")
-    imported(monkeypatch, repository / "new_module.py")
-    assert record._code() == record._code() | {"dirty": True, "changed_files": ["new_module.py"]}
-
-
-def test_outside_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "_ROOT", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert record._code() == {"commit": None, "dirty": None, "changed_files": []}
