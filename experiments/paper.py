@@ -6,7 +6,8 @@
 
 Each run is the training command in a process of its own, in ``runs/SCALE/NAME``; when it is complete, its CSV and JSON
 are copied to ``book/results/SCALE``. What is complete is skipped, what was begun is resumed: after ``--minutes``, a
-Ctrl-C or a crash, the same command goes on. ``make results`` calls this.
+Ctrl-C or a crash, the same command goes on. ``make results`` calls this. Options of the training command are passed
+on; those that make it another experiment, such as ``--epochs 2``, want other folders, by ``--runs`` and ``--results``.
 
 A machine that starts bare goes on as well, if it is handed the folder ``runs``, and gives ``runs`` and ``book/results``
 back at the end. Where nothing can be installed, ``PYTHONPATH=.`` before the command does, and without the repository's
@@ -18,13 +19,19 @@ hours: the images averaged to 16x16, full widths, 20 epochs with the drops scale
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
+
+from resnet_edu.train import record
+from resnet_edu.train.__main__ import parser as training_parser
+from resnet_edu.train.__main__ import plan_from
+from resnet_edu.train.files import replace_file
+from resnet_edu.train.plan import Plan
 from resnet_edu.train.session import is_complete
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +45,8 @@ SCALES = {
     ),
     "small": ([*NETS], ["--data", "cifar10", "--size", "16", "--epochs", "20"], 2),
 }
+OURS = ("--model", "--seed", "--out", "--resume", "--overwrite", "--stop-after")  # which the suite itself sets
+ROUNDING = ("precision", "channels_last", "compile")  # how the machine computes the same
 
 
 def commands(scale: str, nets: list[str] | None, seeds: int | None, more: list[str]) -> dict[str, list[str]]:
@@ -50,14 +59,37 @@ def commands(scale: str, nets: list[str] | None, seeds: int | None, more: list[s
     }
 
 
+def plan_of(command: list[str]) -> Plan:
+    """Return what a training command trains, as far as the command alone says it."""
+    return plan_from(training_parser().parse_args([*command, "--out", "anywhere"]), torch.device("cpu"))
+
+
+def is_recorded(path: Path, plan: Plan) -> bool:
+    """Return whether the result of this plan stands at ``path``, whole.
+
+    Raises:
+        ValueError: what stands there is damaged, or another experiment's.
+        FileNotFoundError: the JSON is there, and the CSV is not.
+    """
+    if not path.with_suffix(".json").exists():
+        return False
+    record.read(path)
+    if said := plan.differences(record.read_provenance(path)["notes"]["plan"], but_for=ROUNDING):
+        raise ValueError(f"{path} is a run with {said}")
+    return True
+
+
 def run(name: str, command: list[str], out: Path, results: Path, start: float, seconds: float) -> str:
     """Run one command, or what is left of it, and return what came of it in one line.
 
     It is to end ``seconds`` after ``start``. A run that is begun trains for one epoch at least, with compilation before
     it, so none is begun in the last quarter of the time.
     """
-    if (results / f"{name}.json").exists():
-        return f"{name}: recorded already"
+    try:
+        if is_recorded(results / f"{name}.csv", plan_of(command)):
+            return f"{name}: recorded already"
+    except (ValueError, FileNotFoundError) as error:
+        return f"{name}: neither trained nor recorded, for {error}"
     spent = time.monotonic() - start
     if spent > 0.75 * seconds:
         return f"{name}: not reached"
@@ -72,28 +104,42 @@ def run(name: str, command: list[str], out: Path, results: Path, start: float, s
         return f"{name}: unfinished"
     results.mkdir(parents=True, exist_ok=True)
     for suffix in (".csv", ".json"):  # the JSON, which says that all is there, comes last
-        shutil.copyfile(out / name / f"{name}{suffix}", results / f"{name}{suffix}")
+        replace_file(results / f"{name}{suffix}", (out / name / f"{name}{suffix}").read_bytes())
     return f"{name}: complete"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is not complete yet; the status is 0 when every run asked for is recorded."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--scale", choices=SCALES, required=True)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once: one a core, or several sharing a GPU")
+    parser.add_argument("--jobs", type=positive, default=1, help="runs at once: one a core, or several sharing a GPU")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later")
     parser.add_argument("--nets", nargs="+", metavar="NET", help="only these, such as cifar_plain56 cifar_resnet56")
-    parser.add_argument("--seeds", type=int, help="so many seeds; by default 3 at full scale and 2 at small")
+    parser.add_argument("--seeds", type=positive, help="so many seeds; by default 3 at full scale and 2 at small")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs and their checkpoints are")
-    parser.add_argument("--results", type=Path, default=ROOT / "book" / "results", help="where complete runs go")
-    args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --epochs 2 or --no-compile
+    parser.add_argument("--results", type=Path, help="where complete runs go (default: book/results)")
+    args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --no-compile
+    if taken := [option for option in more if option.split("=")[0] in OURS]:
+        parser.error(f"{', '.join(taken)}: the suite sets this itself; see --nets and --seeds")
     todo = commands(args.scale, args.nets, args.seeds, more)
+    name, command = next(iter(todo.items()))
+    own = plan_of(commands(args.scale, args.nets, args.seeds, [])[name])
+    if args.results is None and (said := plan_of(command).differences(own.flat(), but_for=ROUNDING)):
+        parser.error(f"the scale {args.scale!r} has {said}: give other folders, with --runs and --results")
     start = time.monotonic()
-    out, results = args.runs / args.scale, args.results / args.scale
+    out, results = args.runs / args.scale, (args.results or ROOT / "book" / "results") / args.scale
     with ThreadPoolExecutor(args.jobs) as pool:
         lines = list(pool.map(lambda name: run(name, todo[name], out, results, start, 60 * args.minutes), todo))
     print("\n".join(lines))
-    return 0 if all((results / f"{name}.json").exists() for name in todo) else 1
+    return 0 if all(line.endswith((": complete", ": recorded already")) for line in lines) else 1
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m resnet_edu.train",
         description="Train a network; without options by the recipe of He et al. 2015, section 4.2.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
     )
     what = top.add_argument_group("what")
     what.add_argument("--model", required=True, help="cifar_plainD, cifar_resnetD with D = 6n+2, or resnet50 and so on")

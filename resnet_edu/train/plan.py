@@ -41,9 +41,17 @@ class Plan:
         flat = asdict(self)
         return {**flat.pop("recipe"), **flat, "widths": list(self.widths)}
 
+    def differences(self, flat: dict, but_for: tuple[str, ...] = ()) -> str:
+        """Return in words what another plan, as :meth:`flat` gives it, has otherwise, or nothing.
+
+        Example:
+            >>> Plan("cifar_resnet20", "cifar10", size=16).differences(Plan("cifar_resnet20", "cifar10").flat())
+            'size None (now 16)'
+        """
+        ours = {name: value for name, value in self.flat().items() if name not in but_for}
+        return ", ".join(f"{name} {flat.get(name)} (now {ours[name]})" for name in ours if flat.get(name) != ours[name])
+
     def expect(self, flat: dict) -> None:
         """Raise ValueError, naming the differences, unless ``flat`` is this plan's own."""
-        ours = self.flat()
-        if differing := [name for name in ours if flat.get(name) != ours[name]]:
-            said = ", ".join(f"{name} {flat.get(name)} (now {ours[name]})" for name in differing)
+        if said := self.differences(flat):
             raise ValueError(f"the run to resume was started with {said}: give the same settings or another folder")

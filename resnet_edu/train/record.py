@@ -122,7 +122,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: the CSV or the JSON beside it is missing.
-        ValueError: the CSV is not the one that the JSON describes.
+        ValueError: the CSV is not the one that the JSON describes, or that one is damaged.
     """
     path = Path(path)
     expected, raw = read_provenance(path)["sha256"], path.read_bytes().replace(b"\r\n", b"\n")
@@ -135,8 +135,17 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_provenance(path: str | Path) -> dict:
-    """Return what the JSON beside a recorded CSV says: command, seeds, versions, commit, hardware and the rest."""
-    return json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+    """Return what the JSON beside a recorded CSV says: command, seeds, versions, commit, hardware and the rest.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is damaged.
+    """
+    path = Path(path).with_suffix(".json")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is truncated or damaged ({error}): take a sound copy, or delete it") from None
 
 
 def _array(column: tuple[str, ...]) -> np.ndarray:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import paper
+import pytest
 
 from resnet_edu.train import record
 
@@ -74,6 +75,43 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(subprocess, "run", never)
     assert paper.main(command) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
+    # how it is computed makes no other experiment, what is computed does
+    assert paper.main([*command, "--channels-last", "--precision", "bf16"]) == 0
+    assert paper.main([*command, "--epochs", "3"]) == 1
+    assert "is a run with epochs 2 (now 3)" in capsys.readouterr().out.splitlines()[-1]
+
+    # nor is anything run over what is there and cannot be read
+    first, second = (results / f"{net}-s0.csv" for net in NETS)
+    first.with_suffix(".json").write_bytes(first.with_suffix(".json").read_bytes()[:500])
+    second.unlink()
+    assert paper.main(command) == 1
+    damaged, missing = capsys.readouterr().out.splitlines()[-2:]
+    assert "cifar_plain8-s0.json is truncated or damaged" in damaged and "cifar_resnet8-s0.csv" in missing
+
+
+def test_the_recorded_runs_are_those_of_the_suite():
+    folder = FILE.parents[1] / "book" / "results"
+    for scale in paper.SCALES:
+        for name, command in paper.commands(scale, None, None, []).items():
+            path = folder / scale / f"{name}.csv"
+            assert paper.is_recorded(path, paper.plan_of(command)) == path.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--epochs", "2"], "the scale 'small' has epochs 20 (now 2): give other folders"),
+        (["--seed", "2"], "--seed: the suite sets this itself; see --nets and --seeds"),
+        (["--out=here"], "--out=here: the suite sets this itself"),
+        (["--seeds", "0"], "--seeds: invalid positive value: '0'"),
+        (["--epoch", "2"], "unrecognized arguments: --epoch 2"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused_before_any_run(more, said, capsys, monkeypatch):
+    monkeypatch.setattr(paper, "run", lambda *arguments: pytest.fail("a run was begun"))
+    with pytest.raises(SystemExit) as refused:
+        paper.main(["--scale", "small", *more])
+    assert refused.value.code == 2 and said in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_bare_machine_goes_on_with_the_files_of_another(tmp_path):
@@ -83,7 +121,7 @@ def test_a_bare_machine_goes_on_with_the_files_of_another(tmp_path):
     def slice_on(machine, *more):
         for folder in ("resnet_edu", "experiments"):
             shutil.copytree(FILE.parents[1] / folder, tmp_path / machine / folder)
-        command = [sys.executable, "experiments/paper.py", *tiny, *more]
+        command = [sys.executable, "experiments/paper.py", *tiny, "--results", "book/results", *more]
         alone = os.environ | {"PYTHONPATH": str(tmp_path / machine)}
         status = subprocess.run(command, cwd=tmp_path / machine, env=alone, check=False).returncode
         return (
@@ -117,7 +155,8 @@ def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", begin)
     for spent, said in ((0, "unfinished"), (70, "unfinished"), (80, "not reached")):
         monkeypatch.setattr(paper.time, "monotonic", lambda now=1000 + spent: now)
-        assert paper.run("toy-s0", [], tmp_path, tmp_path, 1000, 100) == f"toy-s0: {said}"
+        command = ["--model", "toy", "--data", "digits"]
+        assert paper.run("toy-s0", command, tmp_path, tmp_path, 1000, 100) == f"toy-s0: {said}"
     assert begun == [100, 30]
 
 
