@@ -1,6 +1,5 @@
 """The checks of chapter 2: counting on paper, five diagnoses, an identity, a measured gradient, a fair comparison."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -9,6 +8,7 @@ from torch.nn import functional as F
 
 from resnet_edu import probes
 from resnet_edu.checks.compare import name_slip
+from resnet_edu.checks.scalars import number
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_equal
 from resnet_edu.cifar import cifar_plain
 
@@ -179,9 +179,7 @@ def ex_2_4(answer):
         met = answer(model, images.clone(), labels.clone())
         if met is ...:
             raise NotAttempted
-        met = met.item() if hasattr(met, "item") and math.prod(met.shape) == 1 else met  # PyTorch's and NumPy's numbers
-        if not isinstance(met, float | int) or isinstance(met, bool):
-            raise Wrong(f"gradient_ratio should return one number, but it returns {type(met).__name__}.")
+        met = number("What gradient_ratio returns", met)
         _expect_untouched(model, training, before, stored)
         if not abs(met / right - 1) < 1e-3:
             hint = _slip_in_ratio(met, model, images, labels, right)

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 
 from resnet_edu.blocks import BasicBlock
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters, name_slip
+from resnet_edu.checks.scalars import number
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_close
 from resnet_edu.cifar import ZeroPadShortcut
 
@@ -66,9 +66,7 @@ def ex_3_1(answer):
     if not isinstance(answer, dict) or set(answer) != set(predictions):
         raise Wrong(f"The answer should be a dict with {len(predictions)} keys. Fill in the stub, key by key.")
     for name, (right, slips) in predictions.items():
-        met = answer[name]
-        if isinstance(met, bool) or not isinstance(met, Real):
-            raise Wrong(f"`{name}` should be a number, but it is {met!r}.")
+        met = number(f"`{name}`", answer[name])
         if not abs(met - right) <= 1e-3 * abs(right):  # nan is wrong too; the right number is not given away
             layer = "relu(x/2)" if "layers" in name else "relu(F(x) + x)"
             hint = next(

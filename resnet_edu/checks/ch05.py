@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from resnet_edu.blocks import Bottleneck, conv1x1
 from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
+from resnet_edu.checks.scalars import whole_number
 from resnet_edu.checks.verdict import Wrong, exercise
 
 PARTS = ("middle channels", "output channels", "output height", "projection")
@@ -81,9 +82,10 @@ def ex_5_2(answer):
     if not isinstance(answer, dict) or set(answer) != {1, 2, 4, 8, 32}:
         raise Wrong("The answer should be a dict with the keys 1, 2, 4, 8 and 32, the numbers of groups.")
     target, widest = _weights(1, 64), range(1, 65)
-    for groups, met in answer.items():
-        if type(met) is not int or met < 1:
-            raise Wrong(f"For {groups} groups base_width should be a positive integer, but it is {met!r}.")
+    for groups, base_width in answer.items():
+        met = whole_number(f"For {groups} groups base_width", base_width)
+        if met < 1:
+            raise Wrong(f"For {groups} groups base_width should be positive, but it is {met}.")
         right = min(widest, key=lambda d: abs(_weights(groups, d) - target))
         if met == right:
             continue

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from resnet_edu.checks.scalars import whole_number
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise
 
 ON_PAPER = {
@@ -25,11 +26,7 @@ def ex_8_1(on_paper):
     if not isinstance(on_paper, dict) or set(on_paper) != set(ON_PAPER):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(ON_PAPER)}. Fill in the stub, key by key.")
     for key, right in ON_PAPER.items():
-        met = on_paper[key]
-        if isinstance(met, float) and met.is_integer():
-            met = int(met)
-        if type(met) is not int:
-            raise Wrong(f"`{key}` should be a whole number, but it is {repr(met)[:60]}.")
+        met = whole_number(f"`{key}`", on_paper[key])
         if met != right:
             raise Wrong(f"`{key}` is not {met}. {_slip_on_paper(key, met)}")
 

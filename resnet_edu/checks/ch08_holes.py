@@ -24,6 +24,8 @@ def _expect_holes(answer, shape: tuple[int, ...], size: int) -> None:
     if not isinstance(met, Tensor) or met.shape != images.shape:
         what = tuple(met.shape) if isinstance(met, Tensor) else type(met).__name__
         raise Wrong(f"For images of shape {shape} it should return a tensor of that shape, but it returns {what}.")
+    if met.dtype != images.dtype:
+        raise Wrong(f"For images of {images.dtype} it should return the same, but it returns {met.dtype}.")
     if not torch.equal(images, kept):
         raise Wrong(
             "The images that came in have changed: the data set would fill with holes. Write into a new tensor."
@@ -37,9 +39,12 @@ def _expect_squares(met: Tensor, images: Tensor, size: int) -> None:
         raise Wrong("Outside the holes the pixels should stay as they are, but some have changed.")
     if not (zero == zero[:, :1]).all():
         raise Wrong("A hole goes through all channels of its image at the same place, but here the channels differ.")
-    for number, hole in enumerate(zero[:, 0]):
+    holes = zero[:, 0]
+    if all(_is_square(~hole, size) and not _is_square(hole, size) for hole in holes):
+        raise Wrong("The square is kept, and all around it is zero: turn the mask round, with ~.")
+    for number, hole in enumerate(holes):
         rows, columns = hole.any(1).sum().item(), hole.any(0).sum().item()
-        if hole.sum() != rows * columns or (rows, columns) != (size, size):
+        if not _is_square(hole, size):
             what = f"{hole.sum()} zeros in {rows} rows and {columns} columns" if hole.any() else "no zero"
             hint = (
                 f"It is {size} long in each direction and lies wholly inside the image: look at its limits."
@@ -50,6 +55,11 @@ def _expect_squares(met: Tensor, images: Tensor, size: int) -> None:
                 f"With size={size} image {number} should have a square of {size}x{size} zeros, but it has {what}. "
                 f"{hint}"
             )
+
+
+def _is_square(hole: Tensor, size: int) -> bool:
+    rows, columns = hole.any(1).sum().item(), hole.any(0).sum().item()
+    return (rows, columns) == (size, size) and hole.sum().item() == size * size
 
 
 def _places(met: Tensor) -> tuple[Tensor, Tensor]:

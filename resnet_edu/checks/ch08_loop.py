@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from resnet_edu.checks.scalars import number
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise
 from resnet_edu.train.batches import Images
 
@@ -119,12 +120,11 @@ def _slip_in_step(moved: list[Tensor], model: nn.Module, x: Tensor, y: Tensor, p
 def _expect_loss(met, loss: Tensor, count: int, parts: int) -> None:
     if isinstance(met, Tensor) and met.requires_grad:
         raise Wrong("The returned loss still carries its graph, and so the memory of all activations: detach it.")
-    if not isinstance(met, Tensor | float) or (isinstance(met, Tensor) and met.numel() != 1):
-        raise Wrong(f"accumulated_step should return one number, the loss, but it returns {type(met).__name__}.")
-    if not abs(float(met) - loss.item()) < 1e-4:
+    met = number("What accumulated_step returns", met)
+    if not abs(met - loss.item()) < 1e-4:
         raise Wrong(
             f"The weights are right, but with {count} images in {parts} parts the returned loss should be "
-            f"{loss.item():.4f}, the mean over the whole batch, but it is {float(met):.4f}. Add up the weighted losses."
+            f"{loss.item():.4f}, the mean over the whole batch, but it is {met:.4f}. Add up the weighted losses."
         )
 
 
@@ -183,9 +183,7 @@ def ex_8_4(answer):
             raise Wrong(
                 f"The network came in {came} mode and is left in another: note model.training, and put it back."
             )
-        met = met.item() if isinstance(met, Tensor) and met.numel() == 1 else met
-        if not isinstance(met, int | float) or isinstance(met, bool):
-            raise Wrong(f"sound_error should return one number, but it returns {type(met).__name__}.")
+        met = number("What sound_error returns", met)
         if not abs(met - right) < 1e-3:
             hint = _slip_in_error(met, wrong, batch_size)
             raise Wrong(

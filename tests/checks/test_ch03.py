@@ -52,8 +52,8 @@ def test_3_1_knows_the_stub(verdict, earns) -> None:
         (GROWING, 3 * 1.5**10, "That is the output"),
         (CLOSED, 1, "what does the tenth do"),
         (CLOSED, 7, "follow x through it"),
-        (CLOSED, "0", "should be a number"),
-        (ZERO, True, "should be a number"),
+        (CLOSED, "0", "should be one number"),
+        (ZERO, True, "should be one number"),
         (ZERO, float("nan"), "is not nan"),
     ],
 )

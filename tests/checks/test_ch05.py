@@ -98,9 +98,9 @@ def test_5_2_knows_the_stub(verdict, earns) -> None:
         (2, 41, "One neighbour is closer"),
         (4, 10, "Too few: try more"),
         (4, 64, "Too many: try less"),
-        (8, 0, "positive integer"),
-        (8, 14.0, "positive integer"),
-        (8, None, "positive integer"),
+        (8, 0, "should be positive"),
+        (8, 13.5, "whole number"),
+        (8, None, "should be one number"),
     ],
 )
 def test_5_2_names_the_mistake(verdict, earns, groups, base_width, words) -> None:

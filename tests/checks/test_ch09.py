@@ -57,7 +57,7 @@ def test_9_1_accepts_right_answers(verdict, earns, write, source) -> None:
         ("test[-1] - test[place]", "test[place] - test[-1]", "sign is turned"),
         ("test[-1] - test[place]", "(test[-1] - test[place]) / test[-1]", "not a ratio"),
         ("test[-1] - test[place]", "(test[-1] - test[place]) / test[place]", "not a ratio"),
-        ("test[-1] - test[place]", "str(test[-1] - test[place])", "should be a number"),
+        ("test[-1] - test[place]", "str(test[-1] - test[place])", "should be one number"),
         ('"optimism":', '"gain":', "should return a dict with the keys"),
     ],
 )
@@ -202,6 +202,7 @@ def test_9_3_accepts_right_answers(verdict, earns, write, source) -> None:
     ("old", "new", "words"),
     [
         ('run["test_error"][-1]', 'run["test_error"].min()', "BEST epochs"),
+        ('run["test_error"][-1]', 'run["test_error"][run["iteration"] >= iterations][0]', "goes on to its last row"),
         ('run["test_error"][-1]', 'run["train_error"][-1]', "training error"),
         ("mean = np.mean(errors)", 'mean = min(min(run["test_error"]) for run in full)', "chosen twice"),
         ("np.mean(errors)", "min(errors)", "best seed"),
@@ -258,7 +259,7 @@ def test_9_4_agrees_with_a_simulation() -> None:
         ("mean of five", 0.08, "not of n - 1"),
         ("mean of five", 0.36, "LESS"),
         ("mean of five", 1.0, "s / sqrt(n)"),
-        ("mean of five", "small", "should be a number"),
+        ("mean of five", "small", "should be one number"),
         ("two single runs", 0.32, "add as squares"),
         ("two single runs", 0.16, "Both runs scatter"),
         ("two single runs", 0, "more than either"),
