@@ -22,9 +22,10 @@ from command import run
 from resnet_edu.train import record
 from resnet_edu.train.__main__ import device_named
 from resnet_edu.train.epoch import fastest_precision
+from resnet_edu.train.folder import is_complete
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.recipe import Recipe
-from resnet_edu.train.session import is_complete, train
+from resnet_edu.train.session import train
 
 RECIPES = {
     "paper": Recipe(),

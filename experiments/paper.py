@@ -31,8 +31,8 @@ from resnet_edu.train import record
 from resnet_edu.train.__main__ import parser as training_parser
 from resnet_edu.train.__main__ import plan_from
 from resnet_edu.train.files import replace_file
+from resnet_edu.train.folder import is_complete
 from resnet_edu.train.plan import Plan
-from resnet_edu.train.session import is_complete
 
 ROOT = Path(__file__).resolve().parent.parent
 NETS = ("cifar_plain20", "cifar_resnet20", "cifar_plain56", "cifar_resnet56")

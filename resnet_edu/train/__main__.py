@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     fast.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto", help="auto: what the device has")
     fast.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True, help="memory format")
     fast.add_argument("--compile", action=argparse.BooleanOptionalAction, help="torch.compile; by default on a GPU")
+    fast.add_argument("--graphs", action=argparse.BooleanOptionalAction, default=True, help="CUDA graphs, if compiled")
     fast.add_argument("--deterministic", action="store_true", help="bitwise repeatable on a GPU too, and slower")
     where = top.add_argument_group("where")
     where.add_argument("--out", required=True, help="a new folder for the run")
@@ -93,7 +94,7 @@ def plan_from(args: argparse.Namespace, device: torch.device) -> Plan:
         momentum=args.momentum,
         weight_decay=args.weight_decay,
         schedule=args.schedule,
-        warmup=(400 if depth >= 110 else 0) if args.warmup is None else args.warmup,
+        warmup=(400 if depth >= 110 and args.schedule == "steps" else 0) if args.warmup is None else args.warmup,
         label_smoothing=args.label_smoothing,
     )
     return Plan(
@@ -110,6 +111,7 @@ def plan_from(args: argparse.Namespace, device: torch.device) -> Plan:
         precision=fastest_precision(device) if args.precision == "auto" else args.precision,
         channels_last=args.channels_last,
         compile=device.type == "cuda" if args.compile is None else args.compile,
+        graphs=args.graphs,
     )
 
 
@@ -141,6 +143,10 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except (ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        reason = str(error).splitlines()[0]
+        print(f"error: torch.compile failed, and --no-compile does without it: {reason}", file=sys.stderr)
         return 1
     return 0
 

@@ -6,6 +6,7 @@ recognised without trusting its contents; it is read without unpickling code.
 
 import hashlib
 import io
+import pickle
 from pathlib import Path
 
 import torch
@@ -64,6 +65,9 @@ def newest(folder: str | Path, map_location: str | torch.device = "cpu") -> tupl
     Returns:
         The epoch, the state, and a list of damaged files; epoch 0 and None where there is no sound checkpoint.
 
+    Raises:
+        ValueError: the newest one is whole, and holds what is not loaded without unpickling code.
+
     Used in chapter 8.
     """
     damaged = []
@@ -71,7 +75,11 @@ def newest(folder: str | Path, map_location: str | torch.device = "cpu") -> tupl
         _, epoch, digest = path.stem.split("-")
         raw = path.read_bytes()
         if hashlib.sha256(raw).hexdigest().startswith(digest):
-            return int(epoch), torch.load(io.BytesIO(raw), map_location=map_location, weights_only=True), damaged
+            try:
+                state = torch.load(io.BytesIO(raw), map_location=map_location, weights_only=True)
+            except pickle.UnpicklingError:
+                raise ValueError(f"{path} holds more than tensors, numbers and strings: it is not loaded") from None
+            return int(epoch), state, damaged
         damaged.append(path)
     return 0, None, damaged
 

@@ -20,6 +20,7 @@ class Plan:
         mirror: flip half of the images; None is for every data set but digits.
         precision: "fp32", "bf16" or "fp16".
         channels_last, compile: how the same is computed faster; results differ in rounding.
+        graphs: compiled for one GPU, launch each pass as a whole, as a CUDA graph.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Plan:
     precision: str = "fp32"
     channels_last: bool = True
     compile: bool = False
+    graphs: bool = True
 
     def flat(self) -> dict:
         """Return the plan as a dictionary of plain values, which a checkpoint and JSON give back unchanged."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
@@ -19,7 +20,9 @@ def command() -> str:
     """Return the command line with paths relative to the repository, or bare names where they lie outside."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     script = ["-m", spec.name.removesuffix(".__main__")] if spec else [_nameless(sys.argv[0])]
-    return " ".join(["python", *script, *(_nameless(argument) for argument in sys.argv[1:])])
+    here = os.environ.get("LOCAL_WORLD_SIZE")  # set by torchrun
+    start = ["torchrun", f"--nproc-per-node={here}"] if here else ["python"]
+    return " ".join([*start, *script, *(_nameless(argument) for argument in sys.argv[1:])])
 
 
 def code() -> dict:

@@ -53,6 +53,8 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 1), ("momentum", 0), ("weight_decay", 0), ("warmup", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} should be at least {least}, but it is {getattr(self, name)}")
+        if self.warmup and self.schedule != "steps":
+            raise ValueError(f"the schedule {self.schedule!r} rises by itself: it takes no warmup, got {self.warmup}")
         if not self.lr > 0:
             raise ValueError(f"lr should be positive, but it is {self.lr}")
         if not 0 <= self.label_smoothing < 1:

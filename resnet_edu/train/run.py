@@ -32,6 +32,8 @@ class Run:
 
     def __init__(self, plan: Plan, device: torch.device, processes: Processes = ALONE) -> None:
         self.plan, self.device, self.processes = plan, device, processes
+        if not 0 <= plan.seed < 2**63:
+            raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, got {plan.seed}")
         dataset = data.load(plan.data)
         self.data_checksum = data_checksum(dataset)
         if plan.size is not None:
@@ -62,6 +64,8 @@ class Run:
         self.schedule = make_schedule(self.optimizer, plan.recipe, max(total, 1))
         self.scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16")
         self.pad = dataset.train_images.shape[-1] // 8 if plan.pad is None else plan.pad
+        if self.pad < 0:
+            raise ValueError(f"images are padded by 0 pixels or more, got {self.pad}")
         self.mirror = plan.data != "digits" if plan.mirror is None else plan.mirror
         self.rows: list[dict] = []
         self.objective = make_objective(
@@ -74,7 +78,7 @@ class Run:
         if plan.compile:
             # CUDA graphs on a GPU: a small network's kernels are shorter than the time to launch them. Not with several
             # processes, whose gradients travel in between.
-            graphs = device.type == "cuda" and processes.count == 1
+            graphs = plan.graphs and device.type == "cuda" and processes.count == 1
             mode = "reduce-overhead" if graphs else "default"
             self.objective = torch.compile(self.objective, mode=mode, dynamic=False)
 
@@ -87,7 +91,7 @@ class Run:
         """Train for one epoch, evaluate, and return the new row; ``watch`` wraps the batches, in a progress bar say.
 
         Raises:
-            FloatingPointError: a loss was infinite or not a number; the message says at which iteration.
+            FloatingPointError: a loss or a weight was infinite or not a number; the message says at which iteration.
         """
         start, lr = time.perf_counter(), self.schedule.get_last_lr()[0]
         batch_size, processes = self.plan.recipe.batch_size, self.processes
@@ -102,18 +106,20 @@ class Run:
         )
         self.model.train()
         losses, wrong = train_epoch(self.objective, watch(batches), self.optimizer, self.schedule, self.scaler)
-        sums = processes.add(torch.cat([losses.double(), wrong.double()[None]]))
-        *losses, wrong = sums.tolist()  # the first of two waits for the device
+        weights = [value for value in self.model.state_dict().values() if value.is_floating_point()]
+        broken = torch.stack([value.isfinite().logical_not().sum() for value in weights]).sum()
+        sums = processes.add(torch.cat([losses.double(), wrong.double()[None], broken.double()[None]]))
+        *losses, wrong, broken = sums.tolist()  # the first of two waits for the device
         seconds = time.perf_counter() - start
         iteration, seen = self.epoch * len(losses), len(losses) * batch_size
         for number, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss was {loss / processes.count} at iteration {iteration + number}, in epoch "
-                    f"{self.epoch + 1}; the state after epoch {self.epoch} is the last good one. Try a smaller "
-                    f"learning rate than {self.plan.recipe.lr}, or a warm-up"
-                )
+                self._diverged(f"the loss was {loss / processes.count} at iteration {iteration + number}")
+        if broken:
+            self._diverged(f"weights were infinite or not a number after iteration {iteration + len(losses) - 1}")
         test_loss, test_error = evaluate_images(self.model, self.test_images, precision=self.plan.precision)
+        if not math.isfinite(test_loss) and self.plan.precision != "fp16":  # which may overflow in a sound network
+            self._diverged(f"the test loss was {test_loss} after iteration {iteration + len(losses) - 1}")
         row = {
             "epoch": self.epoch + 1,
             "iteration": iteration + len(losses),
@@ -127,6 +133,13 @@ class Run:
         }
         self.rows.append(row)
         return row
+
+    def _diverged(self, what: str) -> None:
+        good = f"the state after epoch {self.epoch} is the last good one" if self.epoch else "no epoch was good"
+        raise FloatingPointError(
+            f"{what}, in epoch {self.epoch + 1}; {good}. Try a smaller learning rate than {self.plan.recipe.lr}, or a "
+            "warm-up"
+        )
 
     def summary(self) -> dict:
         """Return last and best epoch, the clean training loss and error, and Figure 7's layer responses."""

@@ -1,22 +1,29 @@
-"""A training run in a folder of its own: recorded as it goes, resumable, and never overwritten (chapter 8).
+"""A training run in a folder of its own: recorded as it goes, resumable, and never overwritten (chapter 8)."""
 
-The folder holds ``NAME.csv`` (a row an epoch) and ``NAME.json`` (where it came from), NAME being the folder's own;
-``checkpoints/``; and at the end ``weights.pt``, the state dict of the last epoch.
-"""
-
+import contextlib
 import math
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from resnet_edu.train import checkpoint, record
+from resnet_edu.train.folder import claimed, clear, folder_named, is_complete, sweep, table
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.processes import ALONE, Processes
 from resnet_edu.train.run import Run
+
+UNITS = {  # of the CSV's columns
+    "lr": "of the epoch's first iteration",
+    "train_loss": "nats, over the augmented batches",
+    "train_error": "percent, over the augmented batches",
+    "test_loss": "nats",
+    "test_error": "percent",
+    "seconds": "of training, evaluation not counted",
+    "images_per_second": "in training",
+}
 
 
 def train(
@@ -38,16 +45,18 @@ def train(
         out: a new folder, unless ``resume`` or ``overwrite`` is set.
         device: where to train.
         resume: go on from the newest sound checkpoint in ``out``; start where there is none.
-        overwrite: delete the run that stands in ``out``.
+        overwrite: delete the run that stands in ``out``, as soon as the new one has an epoch to put there.
         seconds: stop before the epoch that would end later than this; at least one is done, and ``resume`` goes on.
         progress: show a progress bar, or none; None shows it where the output is a terminal, which a notebook's is not.
         say: prints a line.
         processes: those that train together.
 
     Raises:
-        FileExistsError: ``out`` holds files, and neither ``resume`` nor ``overwrite`` is set.
-        FloatingPointError: a loss was not finite; the checkpoint of the epoch before is kept.
-        ValueError, FileNotFoundError: see :class:`Run`; or the run to resume has other settings.
+        FileExistsError: ``out`` holds files, and neither ``resume`` nor ``overwrite`` is set; or it is a file, or
+            another process is training in it.
+        FloatingPointError: a loss or a weight was not finite; the checkpoint of the epoch before is kept.
+        ValueError, FileNotFoundError: see :class:`Run`; or the run to resume has other settings or other data, or no
+            sound checkpoint.
         OSError: a file could not be written; the last complete checkpoint is kept.
 
     Example:
@@ -61,33 +70,46 @@ def train(
 
     Used in chapters 8 and 9.
     """
-    start, out = time.monotonic(), Path(out)
-    if out.is_dir() and any(out.iterdir()) and not (resume or overwrite):
-        raise FileExistsError(f"{out} holds files already: resume what is there, overwrite it, or name another folder")
-    path = out / f"{out.name}.csv"
-    if resume and is_complete(out):
-        plan.expect(record.read_provenance(path)["notes"]["plan"])
-        say(f"{out} is complete already")
-        return
-    run = Run(plan, torch.device(device), processes)
-    recording = record.Recording(
-        path, seeds=[plan.seed], data=run.data_checksum, notes={"plan": plan.flat()}, overwrite=True
-    )
-    recording.provenance["processes"] = processes.count
-    recording.provenance["deterministic"] = torch.are_deterministic_algorithms_enabled()
-    processes.wait()
-    if processes.writes:
-        out.mkdir(parents=True, exist_ok=True)
-        if overwrite and not resume:
-            _clear(out)
-    processes.wait()
-    if resume:
-        _restore(run, recording, out, say)
-    took = sum(row["seconds"] for row in run.rows)
+    start, out = time.monotonic(), folder_named(out)
+    with claimed(out) if processes.writes else contextlib.nullcontext():
+        if out.is_dir() and any(out.iterdir()) and not (resume or overwrite):
+            raise FileExistsError(
+                f"{out} holds files already: resume what is there, overwrite it, or name another folder"
+            )
+        if resume and is_complete(out):
+            plan.expect(record.read_provenance(table(out))["notes"]["plan"])
+            say(f"{out} is complete already")
+            return
+        run = Run(plan, torch.device(device), processes)
+        notes = {"plan": plan.flat(), "units": UNITS}
+        recording = record.Recording(table(out), seeds=[plan.seed], data=run.data_checksum, notes=notes, overwrite=True)
+        recording.provenance["processes"] = processes.count
+        recording.provenance["deterministic"] = torch.are_deterministic_algorithms_enabled()
+        if resume:
+            _restore(run, recording, out, say)
+        processes.wait()  # all have read what one of them will now write
+        if processes.writes:
+            out.mkdir(parents=True, exist_ok=True)
+            sweep(out)
+        if _train_on(run, recording, out, overwrite and not resume, start + seconds, progress, say):
+            _finish(run, recording, out, say)
+
+
+def _train_on(
+    run: Run,
+    recording: record.Recording,
+    out: Path,
+    overwrite: bool,
+    end: float,
+    progress: bool | None,
+    say: Callable[[str], None],
+) -> bool:
+    """Train epoch by epoch, and return whether the last one was reached before the time was over."""
+    epochs, processes = run.plan.recipe.epochs, run.processes
     if run.epoch:
-        say(f"resuming after epoch {run.epoch} of {plan.recipe.epochs}")
+        say(f"resuming after epoch {run.epoch} of {epochs}")
     bar = tqdm(
-        total=plan.recipe.epochs * run.iterations_an_epoch,
+        total=epochs * run.iterations_an_epoch,
         initial=run.epoch * run.iterations_an_epoch,
         desc=out.name,
         unit="it",
@@ -100,66 +122,76 @@ def train(
             bar.update()
 
     with bar:
-        while run.epoch < plan.recipe.epochs:
+        while run.epoch < epochs:
             begun = time.monotonic()
             row = run.advance(watch)
             bar.set_postfix_str(f"test error {row['test_error']:.2f} %")
-            took += row["seconds"]
             if processes.writes:
-                try:
+                with _said_if_it_fails(f"epoch {run.epoch}"):
+                    if overwrite:
+                        clear(out)
+                        overwrite = False
                     checkpoint.save(out / "checkpoints", run.epoch, {**run.state(), "provenance": recording.provenance})
-                    recording.write(run.rows, seconds=round(took, 1))
-                except OSError as error:
-                    raise OSError(
-                        f"epoch {run.epoch} could not be written ({error}); what was complete before is kept: make "
-                        f"room in {out}, then resume"
-                    ) from error
+                    recording.write(run.rows, seconds=_seconds(run))
             now = time.monotonic()
             next_ends = now + (now - begun)  # if it takes as long as this one
-            if run.epoch < plan.recipe.epochs and processes.agree(next_ends > start + seconds):
-                say(f"stopped after epoch {run.epoch} of {plan.recipe.epochs}, as asked; resume to go on")
-                return
-    if processes.writes:
+            if run.epoch < epochs and processes.agree(next_ends > end):
+                say(f"stopped after epoch {run.epoch} of {epochs}, as asked; resume to go on")
+                return False
+    return True
+
+
+def _finish(run: Run, recording: record.Recording, out: Path, say: Callable[[str], None]) -> None:
+    """Write the weights, and the summary into the record."""
+    if run.processes.writes:
         found = run.summary()
         # from the CPU's memory, so that they can be read where there is no GPU
-        checkpoint.write(out / "weights.pt", {name: value.cpu() for name, value in run.model.state_dict().items()})
-        recording.write(run.rows, seconds=round(took, 1), summary=found)
+        weights = {name: value.cpu() for name, value in run.model.state_dict().items()}
+        with _said_if_it_fails("the end of the run"):
+            checkpoint.write(out / "weights.pt", weights)
+            recording.write(run.rows, seconds=_seconds(run), summary=found)
         last, best = found["last_epoch"], found["best_epoch_by_test_error"]
         say(
             f"{out.name}: test error {last['test_error']:.2f} % at the last epoch, {last['epoch']}; "
             f"{best['test_error']:.2f} % at the best one, {best['epoch']}, which the test set itself chose"
         )
-    processes.wait()
-
-
-def is_complete(out: str | Path) -> bool:
-    """Return whether the run in this folder has come to its end."""
-    out = Path(out)
-    try:
-        return "summary" in record.read_provenance(out / f"{out.name}.csv")
-    except FileNotFoundError:
-        return False
+    run.processes.wait()
 
 
 def _restore(run: Run, recording: record.Recording, out: Path, say: Callable[[str], None]) -> None:
     epoch, state, damaged = checkpoint.newest(out / "checkpoints")
+    run.processes.wait()  # all have read, before one renames
     for path in damaged:
         before = f"going on from epoch {epoch}" if state else "and there is none before it"
         say(f"{path.name} is truncated or damaged: passed over, {before}")
     if state is None:
-        if damaged:
-            raise ValueError(f"{out} holds no sound checkpoint: overwrite it, or name another folder")
+        if damaged or table(out).exists():
+            raise ValueError(f"{out} holds a run, but no sound checkpoint of it: overwrite it, or name another folder")
         return
+    if state["provenance"]["data"] != run.data_checksum:
+        raise ValueError(
+            f"the run to resume was trained on another {run.plan.data}, by the checksum: bring that back, or name "
+            "another folder"
+        )
     run.restore(state)
-    here = {
-        key: recording.provenance[key] for key in ("date", "code", "versions", "hardware", "processes", "deterministic")
-    }
+    if run.processes.writes:
+        for path in damaged:  # so that it is not counted among the checkpoints to keep
+            path.rename(path.with_suffix(".damaged"))
+    told = ("command", "date", "code", "versions", "hardware", "processes", "deterministic")
+    here = {key: recording.provenance[key] for key in told}
     recording.provenance = state["provenance"]
     recording.provenance.setdefault("resumed", []).append({"after_epoch": epoch, **here})
 
 
-def _clear(out: Path) -> None:
-    """Delete what a run leaves in its folder, and nothing else."""
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    for name in (f"{out.name}.csv", f"{out.name}.json", "weights.pt"):
-        (out / name).unlink(missing_ok=True)
+@contextlib.contextmanager
+def _said_if_it_fails(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"{what} could not be written ({error}); what was complete before is kept: see to that, then resume"
+        ) from error
+
+
+def _seconds(run: Run) -> float:
+    return round(sum(row["seconds"] for row in run.rows), 1)

@@ -25,6 +25,8 @@ def test_the_defaults_are_the_papers_recipe():
 def test_110_layers_warm_up():
     args = parser().parse_args(["--model", "cifar_resnet110", "--data", "cifar10", "--out", "x"])
     assert plan_from(args, torch.device("cpu")).recipe.warmup == 400
+    args.schedule = "one-cycle"  # which begins low by itself
+    assert plan_from(args, torch.device("cpu")).recipe.warmup == 0
 
 
 def test_a_run_from_the_command(arguments, tmp_path, capsys):
@@ -48,6 +50,10 @@ def test_a_run_from_the_command(arguments, tmp_path, capsys):
         (["--epochs", "0"], "epochs should be at least 1"),
         (["--batch-size", "4000"], "1437 images do not fill one batch of 4000"),
         (["--lr", "1e30"], "the loss was nan at iteration"),
+        (["--pad", "-1"], "images are padded by 0 pixels or more, got -1"),
+        (["--seed", "-1"], "a seed is a whole number from 0 to 2**63 - 1, got -1"),
+        (["--seed", "9" * 30], "a seed is a whole number"),
+        (["--schedule", "one-cycle", "--warmup", "400"], "'one-cycle' rises by itself: it takes no warmup, got 400"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(arguments, tmp_path, capsys, more, words):
@@ -84,7 +90,16 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
     assert device_named("cuda") == torch.device("cuda:1")
 
 
-def test_an_interrupt_says_how_to_go_on(arguments, tmp_path):
+def test_a_compiler_that_is_not_there_is_one_sentence(arguments, tmp_path):
+    command = [sys.executable, "-m", "resnet_edu.train", *arguments("--compile", "--out", tmp_path / "toy")]
+    ended = subprocess.run(
+        command, env=os.environ | {"CXX": "/no/compiler"}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "error: torch.compile failed, and --no-compile does without it: " in ended.stderr.splitlines()[-1]
+
+
+def test_an_interrupt_says_how_to_go_on(arguments, tmp_path, capsys):
     out = tmp_path / "toy"
     command = [sys.executable, "-m", "resnet_edu.train", *arguments("--epochs", 1000, "--out", out)]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs with & ignores it, and hands
@@ -93,6 +108,8 @@ def test_an_interrupt_says_how_to_go_on(arguments, tmp_path):
     while not (out / "toy.csv").exists():
         assert process.poll() is None
         time.sleep(0.05)
+    assert main(arguments("--epochs", 1000, "--out", out, "--resume")) == 1
+    assert "another process is training in" in capsys.readouterr().err
     os.kill(process.pid, signal.SIGINT)
     printed, said = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -27,6 +27,13 @@ def test_checksum_sees_values_shapes_and_order():
     assert provenance.checksum(b.t()) == provenance.checksum(b.t().contiguous())
 
 
+def test_the_processes_of_torchrun_are_named(monkeypatch):
+    monkeypatch.delattr(sys.modules["__main__"], "__spec__", raising=False)
+    monkeypatch.setattr(sys, "argv", ["train.py", "--epochs", "2"])
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert provenance.command() == "torchrun --nproc-per-node=4 train.py --epochs 2"
+
+
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A throw-away repository with one committed module, taken for this one."""

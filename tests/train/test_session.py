@@ -11,8 +11,10 @@ import torch
 from resnet_edu.cifar import cifar_resnet
 from resnet_edu.train import checkpoint, record
 from resnet_edu.train.augment import draw_views
+from resnet_edu.train.epoch import train_epoch
+from resnet_edu.train.folder import claimed, is_complete
 from resnet_edu.train.run import Run
-from resnet_edu.train.session import is_complete, train
+from resnet_edu.train.session import train
 
 
 def weights(out):
@@ -36,6 +38,7 @@ def test_a_run_is_recorded(plan, tmp_path):
     assert rows["lr"].tolist() == pytest.approx([0.1, 0.1, 0.01, 0.001])
     assert rows["train_loss"][-1] < rows["train_loss"][0]
     assert np.all((rows["test_error"] > 0) & (rows["test_error"] < 100))
+    assert set(about["notes"]["units"]) == set(rows) - {"epoch", "iteration"}
     assert about["seeds"] == [0] and about["notes"]["plan"]["model"] == "cifar_resnet8"
     summary = about["summary"]
     assert summary["last_epoch"]["test_error"] == rows["test_error"][-1]
@@ -154,6 +157,71 @@ def test_another_plan_is_not_resumed(plan, tmp_path):
         quiet(plan(seed=1), tmp_path / "toy", resume=True)
 
 
+def test_what_is_to_be_overwritten_stays_until_there_is_something_new(plan, tmp_path):
+    quiet(plan(epochs=1), tmp_path / "toy")
+    before = {path: path.read_bytes() for path in (tmp_path / "toy").rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="do not fill one batch"):
+        quiet(plan(batch_size=5000), tmp_path / "toy", overwrite=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "toy").rglob("*") if path.is_file()}
+
+
+def test_one_process_at_a_time_trains_in_a_folder(plan, tmp_path):
+    with claimed(tmp_path / "toy"), pytest.raises(FileExistsError, match="another process is training in"):
+        quiet(plan(), tmp_path / "toy")
+    quiet(plan(epochs=1), tmp_path / "toy")
+    assert is_complete(tmp_path / "toy")
+
+
+def test_a_run_on_other_data_is_not_resumed(plan, tmp_path, monkeypatch):
+    quiet(plan(), tmp_path / "toy", seconds=0)
+    monkeypatch.setattr("resnet_edu.train.run.data_checksum", lambda dataset: {"digits": "another"})
+    with pytest.raises(ValueError, match="was trained on another digits, by the checksum"):
+        quiet(plan(), tmp_path / "toy", resume=True)
+
+
+def test_lost_checkpoints_are_said_and_the_rows_kept(plan, tmp_path):
+    quiet(plan(epochs=3), tmp_path / "toy", seconds=0)
+    shutil.rmtree(tmp_path / "toy" / "checkpoints")
+    with pytest.raises(ValueError, match="holds a run, but no sound checkpoint"):
+        quiet(plan(epochs=3), tmp_path / "toy", resume=True)
+    assert record.read(tmp_path / "toy" / "toy.csv")["epoch"].tolist() == [1]
+
+
+@pytest.mark.parametrize("damage", [lambda csv, about: csv.unlink(), lambda csv, about: about.write_text('{"file": "')])
+def test_a_damaged_record_is_written_again_from_the_checkpoint(plan, tmp_path, damage):
+    quiet(plan(), tmp_path / "toy")
+    path = tmp_path / "toy" / "toy.csv"
+    before, summary = path.read_bytes(), record.read_provenance(path)["summary"]
+    damage(path, path.with_suffix(".json"))
+    assert not is_complete(tmp_path / "toy")
+    quiet(plan(), tmp_path / "toy", resume=True)
+    assert path.read_bytes() == before and record.read_provenance(path)["summary"] == summary
+
+
+def test_what_killed_processes_left_unfinished_is_deleted(plan, tmp_path):
+    (tmp_path / "toy").mkdir()
+    left = [tmp_path / "toy" / f"{name}.1.tmp" for name in ("toy.csv", "toy.json", "weights.pt")]
+    mine = tmp_path / "toy" / "mine.tmp"
+    for path in (*left, mine):
+        path.write_text("half")
+    quiet(plan(epochs=1), tmp_path / "toy", resume=True)
+    assert mine.exists() and not any(path.exists() for path in left)
+
+
+def test_a_run_has_its_folders_name(plan, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    quiet(plan(epochs=1), ".")
+    quiet(plan(epochs=1), "~/there")
+    assert is_complete(tmp_path / "here") and is_complete("~/there") and (tmp_path / "there" / "there.csv").exists()
+    (tmp_path / "file").write_text("mine")
+    for again in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(FileExistsError, match="file is a file: name a folder"):
+            quiet(plan(), tmp_path / "file", **again)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_truncated_checkpoint_is_passed_over_and_said(plan, tmp_path):
     quiet(plan(epochs=3), tmp_path / "whole")
     for _ in range(2):
@@ -163,14 +231,27 @@ def test_a_truncated_checkpoint_is_passed_over_and_said(plan, tmp_path):
     said = []
     train(plan(epochs=3), tmp_path / "parts", resume=True, say=said.append)
     assert said[0] == f"{newest.name} is truncated or damaged: passed over, going on from epoch 1"
+    assert newest.with_suffix(".damaged").exists()
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_a_damaged_checkpoint_is_not_the_one_before_the_newest(plan, tmp_path):
+    folder = tmp_path / "toy" / "checkpoints"
+    for damage in (False, True, True):  # epochs 1 and 2; 2 is damaged and made again; then once more
+        if damage:
+            newest = max(folder.glob("*.pt"))
+            newest.write_bytes(b"half")
+        quiet(plan(epochs=4), tmp_path / "toy", seconds=0, resume=True)
+        if not damage:
+            quiet(plan(epochs=4), tmp_path / "toy", seconds=0, resume=True)
+    assert [path.name[:11] for path in sorted(folder.glob("*.pt"))] == ["epoch-00001", "epoch-00002"]
 
 
 def test_no_sound_checkpoint_is_said_and_nothing_is_deleted(plan, tmp_path):
     quiet(plan(epochs=3), tmp_path / "toy", seconds=0)
     (only,) = (tmp_path / "toy" / "checkpoints").iterdir()
     only.write_bytes(b"")
-    with pytest.raises(ValueError, match="holds no sound checkpoint"):
+    with pytest.raises(ValueError, match="holds a run, but no sound checkpoint"):
         quiet(plan(epochs=3), tmp_path / "toy", resume=True)
     assert only.exists()
 
@@ -199,6 +280,23 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_good_state(plan, 
     assert epoch == 1 and torch.isfinite(state["model"]["fc.weight"]).all()
     quiet(plan(epochs=3), tmp_path / "toy", resume=True)
     assert is_complete(tmp_path / "toy")
+
+
+def test_what_the_last_step_of_an_epoch_spoils_is_not_kept(plan, tmp_path, monkeypatch):
+    def refused(what, **recipe):
+        with pytest.raises(FloatingPointError, match=f"{what} after iteration 0, in epoch 1; no epoch was good"):
+            quiet(plan(epochs=2, batch_size=1437, **recipe), tmp_path / "toy", resume=True)
+        assert not list((tmp_path / "toy").rglob("*.pt"))
+
+    refused("the test loss was nan", lr=1e30)
+
+    def spoiling(objective, batches, optimizer, *others):
+        trained = train_epoch(objective, batches, optimizer, *others)
+        optimizer.param_groups[0]["params"][-1].data.mul_(math.inf)
+        return trained
+
+    monkeypatch.setattr("resnet_edu.train.run.train_epoch", spoiling)
+    refused("weights were infinite or not a number")
 
 
 def test_a_full_disk_is_said_and_the_last_epoch_kept(plan, tmp_path, monkeypatch):
