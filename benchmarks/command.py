@@ -110,7 +110,7 @@ def run(main: Callable[[Sequence[str] | None], int]) -> None:
     """Run a command, and end it with its status, or with one sentence that says what went wrong."""
     try:
         status = main(None)
-    except (ValueError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
     sys.exit(status)

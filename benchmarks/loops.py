@@ -29,6 +29,8 @@ def images_for(steps: int, source: str) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError, FileNotFoundError: see :func:`resnet_edu.data.load`; or CIFAR-10 has fewer images.
     """
+    if steps < 1:
+        raise ValueError(f"at least one step is needed, and {steps} were asked for")
     count = steps * BATCH
     if source == "synthetic":
         generator = torch.Generator().manual_seed(0)
@@ -96,6 +98,7 @@ def engine(
     channels_last: bool = True,
     precision: str = "fp32",
     compiled: bool = False,
+    graphs: bool = True,
 ) -> Callable[[], None]:
     """Return a function that trains ResNet-20 for one epoch with the engine.
 
@@ -103,7 +106,7 @@ def engine(
         images, labels: see :func:`images_for`.
         device: where.
         ask_each_step: ask for loss and errors after each step, as the usual loop does, not once an epoch.
-        channels_last, precision, compiled: see :class:`resnet_edu.train.plan.Plan`.
+        channels_last, precision, compiled, graphs: see :class:`resnet_edu.train.plan.Plan`.
     """
     kept = Images(images, labels, data.pixel_mean(images), device, channels_last=channels_last)
     torch.manual_seed(0)
@@ -113,7 +116,7 @@ def engine(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     objective = make_objective(model, kept, pad=PAD, precision=precision)
     if compiled:  # as resnet_edu.train.run does it
-        mode = "reduce-overhead" if device.type == "cuda" else "default"
+        mode = "reduce-overhead" if graphs and device.type == "cuda" else "default"
         objective = torch.compile(objective, mode=mode, dynamic=False)
     generator = torch.Generator().manual_seed(0)
 

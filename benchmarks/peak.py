@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     on_gpu = device.type == "cuda"
     steps = (390 if on_gpu else 10) if options.steps is None else options.steps
     size = (8192 if on_gpu else 2048) if options.size is None else options.size
+    if size < 1:
+        raise ValueError(f"the matrices should be 1x1 at least, and {size}x{size} were asked for")
     images, labels = images_for(steps, "synthetic")
     noted = recording(
         options, {"synthetic": checksum(images, labels)}, {"device": device.type, "steps": steps, "size": size}

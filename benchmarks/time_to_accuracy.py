@@ -19,11 +19,13 @@ from pathlib import Path
 import torch
 from command import run
 
+from resnet_edu import data
 from resnet_edu.train import record
 from resnet_edu.train.__main__ import device_named
 from resnet_edu.train.epoch import fastest_precision
 from resnet_edu.train.folder import is_complete
 from resnet_edu.train.plan import Plan
+from resnet_edu.train.provenance import data_checksum
 from resnet_edu.train.recipe import Recipe
 from resnet_edu.train.session import train
 
@@ -80,7 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     device = device_named(options.device)
     torch.backends.cudnn.benchmark = True
-    rows, digests = [], {}
+    noted = record.Recording(
+        options.out or "not_recorded.csv",
+        seeds=[options.seed],
+        data=data_checksum(data.load(options.data)),
+        overwrite=options.overwrite or options.out is None,
+    )
+    rows = []
     for name, plan in plans(options.data, options.epochs, device, options.seed).items():
         folder = options.runs / f"{options.data}-{name}-s{options.seed}"
         train(plan, folder, device=device, resume=True, seconds=options.stop_after)
@@ -89,7 +97,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         rows.append(outcome(name, folder, options.target))
         trained = record.read_provenance(folder / f"{folder.name}.csv")
-        digests |= trained["data"]
         print(f"trained on {trained['hardware']['gpu'] or trained['hardware']['cpu']}, {trained['versions']}")
     for row in rows:
         said = "reached" if row["reached"] else "missed"
@@ -98,7 +105,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{row['last_accuracy']:.2f} % of the test set: {options.target:g} % {said}"
         )
     if options.out:
-        noted = record.Recording(options.out, seeds=[options.seed], data=digests, overwrite=options.overwrite)
         noted.write(rows)
     return 0 if all(row["reached"] for row in rows) else 1
 

@@ -5,8 +5,8 @@
 Batches of 128 images of 32x32, the same model, the same machine, one interleaved run. The record has a row for each
 round and ingredient, in the order in which they are added:
 
-    ingredient        "usual loop", "batched augmentation", "two waits", "channels_last", "bf16" (or "fp16"), "compile";
-                      those that the hardware lacks are missing, and the JSON's notes say why
+    ingredient        "usual loop", "batched augmentation", "two waits", "channels_last", "bf16" (or "fp16"), "compile",
+                      "CUDA graphs"; those that the hardware lacks are missing, and the JSON's notes say why
     round             0, 1, ...
     seconds_per_step  the mean of the ingredient's two blocks in this round
     gap, lost         by which share the two blocks differ, and which share of their time other processes took
@@ -51,9 +51,13 @@ def ingredients(device: torch.device, compiled: bool) -> tuple[dict[str, dict], 
     else:
         found[precision] = {"precision": precision}
     if compiled:
-        found["compile"] = {"precision": precision, "compiled": True}
+        found["compile"] = {"precision": precision, "compiled": True, "graphs": False}
     else:
         skipped["compile"] = "switched off"
+    if compiled and device.type == "cuda":
+        found["CUDA graphs"] = {"precision": precision, "compiled": True}
+    else:
+        skipped["CUDA graphs"] = "switched off" if device.type == "cuda" else "no GPU"
     return found, skipped
 
 

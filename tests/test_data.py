@@ -296,7 +296,7 @@ def test_download_is_made_once_and_then_found_without_a_network(published, netwo
 
 def test_without_network_the_error_names_the_data_the_folder_and_both_ways(published, network, tmp_path):
     name, *_ = published
-    folder = tmp_path / "data"
+    folder = tmp_path / "new" / "data"
     with pytest.raises(FileNotFoundError) as error:
         data.load(name, folder)
     for words in (
@@ -308,7 +308,7 @@ def test_without_network_the_error_names_the_data_the_folder_and_both_ways(publi
         "no network in this",
     ):
         assert words in str(error.value)
-    assert not folder.exists()
+    assert not folder.parent.exists()
 
 
 def test_interrupted_download_leaves_nothing_and_the_next_try_works(published, network, tmp_path):

@@ -78,7 +78,7 @@ def _read_torchvision(name: str, folder: Path) -> list[np.ndarray]:
         return _arrays(name, folder)
     except Exception:  # absent, or damaged in any of many ways
         pass  # torchvision keeps an unpacked file however damaged, so the download below goes to an empty folder
-    before, is_new = socket.getdefaulttimeout(), not folder.exists()
+    before, absent = socket.getdefaulttimeout(), [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         socket.setdefaulttimeout(PATIENCE)  # torchvision passes none, and a silent firewall would hang the notebook
@@ -90,8 +90,9 @@ def _read_torchvision(name: str, folder: Path) -> list[np.ndarray]:
                 file.replace(kept)
         return arrays
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        if is_new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        for path in absent:  # the deepest first
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
         raise FileNotFoundError(
             f"{name} is not in {folder}: no {name}.npz, no sound torchvision download, and downloading failed "
             f"({type(error).__name__}: {error}). Either run this once with a network, and torchvision downloads it; or "

@@ -108,6 +108,24 @@ def test_synthetic_images_fill_the_steps_and_real_ones_are_not_stretched():
         loops.images_for(12, "digits")
 
 
+def test_sizes_that_measure_nothing_are_refused(command):
+    for options, said in ((["--steps", 0], "at least one step"), (["--steps", 1, "--size", 0], "1x1 at least")):
+        with pytest.raises(ValueError, match=said):
+            command("peak", *TINY, *options)
+    with pytest.raises(ValueError, match="at least one step"):
+        command("data_preparation", *TINY, "--batches", -1)
+
+
+def test_cuda_graphs_are_an_ingredient_of_their_own(monkeypatch):
+    ingredients = importlib.import_module("training_speed").ingredients
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    found, skipped = ingredients(torch.device("cuda"), compiled=True)
+    assert list(found)[-3:] == ["bf16", "compile", "CUDA graphs"] and not skipped
+    assert found["CUDA graphs"] | {"graphs": False} == found["compile"]
+    found, skipped = ingredients(torch.device("cpu"), compiled=True)
+    assert list(found)[-1] == "compile" and skipped["CUDA graphs"] == "no GPU"
+
+
 def test_more_threads_than_cores_are_refused(command):
     with pytest.raises(ValueError, match="100000 threads were asked for"):
         command("peak", "--device", "cpu", "--threads", 100000)
@@ -128,6 +146,9 @@ def test_time_to_accuracy_on_digits(command, tmp_path):
     assert rows["recipe"].tolist() == ["paper", "one-cycle"] and rows["reached"].tolist() == [1, 1]
     run = record.read(tmp_path / "runs" / "digits-paper-s0" / "digits-paper-s0.csv")
     assert rows["last_accuracy"][0] == 100 - run["test_error"][-1]
+    with pytest.raises(FileExistsError, match="holds a recorded run already"):  # said before anything is trained
+        command("time_to_accuracy", *options, "--seed", 1, "--out", out)
+    assert not (tmp_path / "runs" / "digits-paper-s1").exists()
     status, said = command("time_to_accuracy", *options, "--target", 100.1)  # from the runs that are there
     assert status == 1 and said.count("is complete already") == 2 and said.count("100.1 % missed") == 2
 

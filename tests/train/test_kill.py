@@ -9,11 +9,13 @@ import time
 import pytest
 import torch
 
-from resnet_edu.train import checkpoint
+from resnet_edu.train import checkpoint, record
+from resnet_edu.train.folder import is_complete
 from resnet_edu.train.run import Run
 from resnet_edu.train.session import train
 
 KILLS = 20
+COLUMNS = ("train_loss", "train_error", "test_loss", "test_error", "lr", "iteration")
 
 
 def work(plan, out, began, slow):
@@ -73,5 +75,28 @@ def test_twenty_kills_change_nothing(plan, tmp_path, processes):
     ours, theirs = checkpoint.newest(checkpoints)[1], undisturbed.state()
     assert all(torch.equal(ours["model"][name], value) for name, value in theirs["model"].items())
     assert torch.equal(ours["generator"], theirs["generator"])
-    for name in ("train_loss", "train_error", "test_loss", "test_error", "lr", "iteration"):
+    for name in COLUMNS:
         assert [row[name] for row in ours["rows"]] == [row[name] for row in theirs["rows"]]
+
+
+def test_killed_while_the_last_files_are_written(plan, tmp_path, processes):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    began = processes.Event()
+    train(plan(), killed, seconds=0, say=lambda line: None)
+    for name in ("weights.pt", "killed.csv", "killed.json"):  # in the order in which a run writes them at its end
+        process = processes.Process(target=work, args=(plan(), killed, began, True))
+        process.start()
+        unfinished = f"{name}.{process.pid}.tmp"
+        while not ((killed / unfinished).exists() and checkpoint.newest(killed / "checkpoints")[0] == 2):
+            assert process.is_alive()
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert (killed / unfinished).exists() and not is_complete(killed)
+    for out in (killed, whole):
+        train(plan(), out, resume=True, say=lambda line: None)
+    ours, theirs = (torch.load(out / "weights.pt", weights_only=True) for out in (killed, whole))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours, theirs = (record.read(out / f"{out.name}.csv") for out in (killed, whole))
+    assert all(ours[name].tolist() == theirs[name].tolist() for name in COLUMNS)
+    assert not list(killed.rglob("*.tmp"))
