@@ -19,6 +19,7 @@ hours: the images averaged to 16x16, full widths, 20 epochs with the drops scale
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +47,7 @@ SCALES = {
     "small": ([*NETS], ["--data", "cifar10", "--size", "16", "--epochs", "20"], 2),
 }
 OURS = ("--model", "--seed", "--out", "--resume", "--overwrite", "--stop-after")  # which the suite itself sets
-ROUNDING = ("precision", "channels_last", "compile")  # how the machine computes the same
+ROUNDING = ("precision", "channels_last", "compile", "graphs")  # how a machine computes the same
 
 
 def commands(scale: str, nets: list[str] | None, seeds: int | None, more: list[str]) -> dict[str, list[str]]:
@@ -79,17 +80,14 @@ def is_recorded(path: Path, plan: Plan) -> bool:
     return True
 
 
-def run(name: str, command: list[str], out: Path, results: Path, start: float, seconds: float) -> str:
-    """Run one command, or what is left of it, and return what came of it in one line.
+def run(name: str, command: list[str], out: Path, results: Path, start: float, seconds: float, children: list) -> str:
+    """Run one command, or what is left of it, and return what came of it in one line; its process joins ``children``.
 
     It is to end ``seconds`` after ``start``. A run that is begun trains for one epoch at least, with compilation before
     it, so none is begun in the last quarter of the time.
     """
-    try:
-        if is_recorded(results / f"{name}.csv", plan_of(command)):
-            return f"{name}: recorded already"
-    except (ValueError, FileNotFoundError) as error:
-        return f"{name}: neither trained nor recorded, for {error}"
+    if is_recorded(results / f"{name}.csv", plan_of(command)):
+        return f"{name}: recorded already"
     spent = time.monotonic() - start
     if spent > 0.75 * seconds:
         return f"{name}: not reached"
@@ -97,9 +95,10 @@ def run(name: str, command: list[str], out: Path, results: Path, start: float, s
     if seconds < float("inf"):
         arguments += ["--stop-after", f"{seconds - spent:.0f}"]
     alone = {"OMP_NUM_THREADS": "1", **os.environ}  # one thread a run, unless the caller says otherwise
-    ended = subprocess.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone, check=False)
-    if ended.returncode:
-        return f"{name}: stopped with status {ended.returncode}"
+    child = subprocess.Popen([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone)
+    children.append(child)
+    if child.wait():
+        return f"{name}: stopped with status {child.returncode}"
     if not is_complete(out / name):
         return f"{name}: unfinished"
     results.mkdir(parents=True, exist_ok=True)
@@ -128,8 +127,23 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"the scale {args.scale!r} has {said}: give other folders, with --runs and --results")
     start = time.monotonic()
     out, results = args.runs / args.scale, (args.results or ROOT / "book" / "results") / args.scale
+    children: list[subprocess.Popen] = []
+
+    def line(name: str) -> str:
+        try:
+            return run(name, todo[name], out, results, start, 60 * args.minutes, children)
+        except (ValueError, OSError) as error:
+            return f"{name}: not recorded, for {error}"
+
     with ThreadPoolExecutor(args.jobs) as pool:
-        lines = list(pool.map(lambda name: run(name, todo[name], out, results, start, 60 * args.minutes), todo))
+        try:
+            lines = list(pool.map(line, todo))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                child.terminate()  # its last whole epoch is kept
+            print("interrupted: the same command goes on", file=sys.stderr)
+            return 130
     print("\n".join(lines))
     return 0 if all(line.endswith((": complete", ": recorded already")) for line in lines) else 1
 
@@ -143,4 +157,5 @@ def positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends the suite ends its runs
     sys.exit(main())

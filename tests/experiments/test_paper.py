@@ -3,14 +3,18 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import paper
 import pytest
 
 from resnet_edu.train import record
+from resnet_edu.train.folder import claimed
 
 FILE = Path(__file__).parents[2] / "experiments" / "paper.py"
 NETS = ("cifar_plain8", "cifar_resnet8")
@@ -72,7 +76,7 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     def never(*arguments, **settings):
         raise AssertionError(f"nothing should be run, and {arguments} is")
 
-    monkeypatch.setattr(subprocess, "run", never)
+    monkeypatch.setattr(subprocess, "Popen", never)
     assert paper.main(command) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [f"{net}-s0: recorded already" for net in NETS]
     # how it is computed makes no other experiment, what is computed does
@@ -87,6 +91,39 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
     assert paper.main(command) == 1
     damaged, missing = capsys.readouterr().out.splitlines()[-2:]
     assert "cifar_plain8-s0.json is truncated or damaged" in damaged and "cifar_resnet8-s0.csv" in missing
+
+
+def test_what_cannot_be_copied_is_said_and_copied_the_next_time(tmp_path, capsys, monkeypatch):
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    command = ["--scale", "small", "--nets", *NETS, "--seeds", "1", *folders, *TINY]
+
+    def full(path, raw):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paper, "replace_file", full)
+        assert paper.main(command) == 1
+    assert capsys.readouterr().out.count("not recorded, for [Errno 28] No space left on device") == 2
+    assert paper.main(command) == 0
+    assert sorted(path.stem for path in (tmp_path / "results").rglob("*.json")) == [f"{net}-s0" for net in NETS]
+
+
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_the_suite_ends_its_runs(tmp_path, ends):
+    more = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), *TINY, "--epochs", "1000"]
+    command = [sys.executable, str(FILE), "--scale", "small", "--nets", *NETS, "--seeds", "1", *more]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs with & ignores it
+    suite = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
+    out = tmp_path / "runs" / "small" / f"{NETS[0]}-s0"
+    while not (out / f"{out.name}.csv").exists():
+        assert suite.poll() is None
+        time.sleep(0.05)
+    suite.send_signal(ends)
+    _, said = suite.communicate(timeout=60)  # the pipes are closed when the runs have ended too
+    assert suite.returncode == 130 and said == "interrupted: the same command goes on\n"
+    with claimed(out):
+        assert not (out.parent / f"{NETS[1]}-s0").exists()
 
 
 def test_the_recorded_runs_are_those_of_the_suite():
@@ -150,13 +187,13 @@ def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
 
     def begin(command, **settings):
         begun.append(float(command[command.index("--stop-after") + 1]))
-        return subprocess.CompletedProcess(command, 0)
+        return SimpleNamespace(wait=lambda: 0)
 
-    monkeypatch.setattr(subprocess, "run", begin)
+    monkeypatch.setattr(subprocess, "Popen", begin)
     for spent, said in ((0, "unfinished"), (70, "unfinished"), (80, "not reached")):
         monkeypatch.setattr(paper.time, "monotonic", lambda now=1000 + spent: now)
         command = ["--model", "toy", "--data", "digits"]
-        assert paper.run("toy-s0", command, tmp_path, tmp_path, 1000, 100) == f"toy-s0: {said}"
+        assert paper.run("toy-s0", command, tmp_path, tmp_path, 1000, 100, []) == f"toy-s0: {said}"
     assert begun == [100, 30]
 
 
