@@ -97,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         rows.append(outcome(name, folder, options.target))
         trained = record.read_provenance(folder / f"{folder.name}.csv")
+        if trained["data"] != noted.provenance["data"]:
+            raise ValueError(f"{folder} was trained on another {options.data}, by the checksum: name other --runs")
         print(f"trained on {trained['hardware']['gpu'] or trained['hardware']['cpu']}, {trained['versions']}")
     for row in rows:
         said = "reached" if row["reached"] else "missed"

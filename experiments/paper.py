@@ -25,6 +25,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import torch
 
@@ -80,8 +81,33 @@ def is_recorded(path: Path, plan: Plan) -> bool:
     return True
 
 
-def run(name: str, command: list[str], out: Path, results: Path, start: float, seconds: float, children: list) -> str:
-    """Run one command, or what is left of it, and return what came of it in one line; its process joins ``children``.
+class Children:
+    """Processes that end when the suite does."""
+
+    def __init__(self) -> None:
+        self._lock, self._started, self._ended = Lock(), [], False
+
+    def run(self, command: list[str], **settings) -> int:
+        """Run a command and return its status; none is started after :meth:`end`."""
+        with self._lock:
+            if self._ended:
+                return -signal.SIGTERM
+            child = subprocess.Popen(command, **settings)
+            self._started.append(child)
+        return child.wait()
+
+    def end(self) -> None:
+        """End all that run."""
+        with self._lock:
+            self._ended = True
+            for child in self._started:
+                child.terminate()
+
+
+def run(
+    name: str, command: list[str], out: Path, results: Path, start: float, seconds: float, children: Children
+) -> str:
+    """Run one command, or what is left of it, and return what came of it in one line.
 
     It is to end ``seconds`` after ``start``. A run that is begun trains for one epoch at least, with compilation before
     it, so none is begun in the last quarter of the time.
@@ -95,10 +121,8 @@ def run(name: str, command: list[str], out: Path, results: Path, start: float, s
     if seconds < float("inf"):
         arguments += ["--stop-after", f"{seconds - spent:.0f}"]
     alone = {"OMP_NUM_THREADS": "1", **os.environ}  # one thread a run, unless the caller says otherwise
-    child = subprocess.Popen([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone)
-    children.append(child)
-    if child.wait():
-        return f"{name}: stopped with status {child.returncode}"
+    if status := children.run([sys.executable, "-m", "resnet_edu.train", *arguments], cwd=ROOT, env=alone):
+        return f"{name}: stopped with status {status}"
     if not is_complete(out / name):
         return f"{name}: unfinished"
     results.mkdir(parents=True, exist_ok=True)
@@ -115,19 +139,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later")
     parser.add_argument("--nets", nargs="+", metavar="NET", help="only these, such as cifar_plain56 cifar_resnet56")
     parser.add_argument("--seeds", type=positive, help="so many seeds; by default 3 at full scale and 2 at small")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs and their checkpoints are")
+    parser.add_argument("--runs", type=Path, help="where the runs and their checkpoints are (default: runs)")
     parser.add_argument("--results", type=Path, help="where complete runs go (default: book/results)")
     args, more = parser.parse_known_args(argv)  # what is left is passed on, such as --no-compile
     if taken := [option for option in more if option.split("=")[0] in OURS]:
         parser.error(f"{', '.join(taken)}: the suite sets this itself; see --nets and --seeds")
     todo = commands(args.scale, args.nets, args.seeds, more)
-    name, command = next(iter(todo.items()))
-    own = plan_of(commands(args.scale, args.nets, args.seeds, [])[name])
-    if args.results is None and (said := plan_of(command).differences(own.flat(), but_for=ROUNDING)):
+    own = commands(args.scale, args.nets, args.seeds, [])
+    try:
+        changed = [plan_of(todo[name]).differences(plan_of(own[name]).flat(), but_for=ROUNDING) for name in todo]
+    except ValueError as error:
+        parser.error(str(error))
+    if any(changed) and not (args.runs and args.results):
+        said = next(filter(None, changed))
         parser.error(f"the scale {args.scale!r} has {said}: give other folders, with --runs and --results")
-    start = time.monotonic()
-    out, results = args.runs / args.scale, (args.results or ROOT / "book" / "results") / args.scale
-    children: list[subprocess.Popen] = []
+    start, children = time.monotonic(), Children()
+    out = (args.runs or ROOT / "runs") / args.scale
+    results = (args.results or ROOT / "book" / "results") / args.scale
 
     def line(name: str) -> str:
         try:
@@ -140,8 +168,7 @@ def main(argv: list[str] | None = None) -> int:
             lines = list(pool.map(line, todo))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in children:
-                child.terminate()  # its last whole epoch is kept
+            children.end()  # the last whole epoch of each is kept
             print("interrupted: the same command goes on", file=sys.stderr)
             return 130
     print("\n".join(lines))

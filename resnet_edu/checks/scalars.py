@@ -16,10 +16,10 @@ def number(what: str, met) -> float:
     """
     try:
         plain = met.item() if hasattr(met, "item") else met  # an array or a tensor of one number
-        if isinstance(plain, bool | str):
+        if isinstance(plain, bool | str | bytes | bytearray):
             raise TypeError
         return float(plain)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         raise Wrong(f"{what} should be one number, but it is {_shown(met)}.") from None
 
 

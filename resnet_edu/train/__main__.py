@@ -136,7 +136,8 @@ def main(argv: list[str] | None = None) -> int:
                 processes=processes,
             )
     except KeyboardInterrupt:
-        print("\ninterrupted: with --resume the same command goes on after the last whole epoch", file=sys.stderr)
+        resume = "--resume in place of --overwrite" if args.overwrite else "--resume"
+        print(f"\ninterrupted: with {resume} the same command goes on after its last whole epoch", file=sys.stderr)
         return 130
     except torch.cuda.OutOfMemoryError as error:
         print(f"error: {device} has too little memory for this batch size: {error}", file=sys.stderr)
@@ -144,8 +145,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except torch._dynamo.exc.BackendCompilerFailed as error:
-        reason = str(error).splitlines()[0]
+    except torch._dynamo.exc.TorchDynamoException as error:
+        reason = str(getattr(error, "inner_exception", error)).splitlines()[0]
         print(f"error: torch.compile failed, and --no-compile does without it: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -16,7 +16,7 @@ from resnet_edu.train.files import replace_file
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
 
 
-def save(folder: str | Path, epoch: int, state: dict) -> Path:
+def save(folder: str | Path, epoch: int, state: dict, *, anew: bool = False) -> Path:
     """Write ``state`` as the checkpoint of ``epoch``, then delete all but the two newest checkpoints.
 
     Killed at any instant, the folder holds the earlier checkpoints or this one as well, never half a one under a
@@ -26,6 +26,7 @@ def save(folder: str | Path, epoch: int, state: dict) -> Path:
         folder: made if it is not there.
         epoch: how many epochs are done.
         state: tensors, numbers, strings, and lists and dictionaries of them.
+        anew: another run begins here: delete all other checkpoints, whatever their epochs.
 
     Raises:
         OSError: the disk is full or cannot be written to; what was there before is untouched.
@@ -45,8 +46,10 @@ def save(folder: str | Path, epoch: int, state: dict) -> Path:
     raw = _bytes(state)
     path = folder / f"epoch-{epoch:05d}-{hashlib.sha256(raw).hexdigest()[:16]}.pt"
     replace_file(path, raw)
-    for old in [*_newest_first(folder)[_KEPT:], *folder.glob("*.tmp")]:
-        old.unlink(missing_ok=True)
+    old = [*folder.glob("epoch-*-*.damaged"), *_newest_first(folder)] if anew else _newest_first(folder)[_KEPT:]
+    for other in [*old, *folder.glob("*.tmp")]:
+        if other != path:
+            other.unlink(missing_ok=True)
     return path
 
 

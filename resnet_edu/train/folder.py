@@ -8,7 +8,6 @@ import contextlib
 import glob
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ def folder_named(out: str | Path) -> Path:
     Raises:
         FileExistsError: it is a file.
     """
-    folder = Path(out).expanduser()
+    folder = Path(os.path.expanduser(out))  # a name that is no user's stays as it is
     folder = folder if folder.name not in ("", "..") else folder.resolve()  # a run has its folder's name
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: name a folder for the run")
@@ -47,7 +46,9 @@ def is_complete(out: str | Path) -> bool:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep the folder to this process of this machine; one that is killed keeps nothing.
+    """Keep the folder to this process, among those of this machine with the same temporary folder.
+
+    A process that is killed keeps nothing.
 
     Raises:
         FileExistsError: another process has claimed it.
@@ -61,7 +62,7 @@ def claimed(folder: Path) -> Iterator[None]:
         FileExistsError: another process is training in some/run: wait until it ends, or name another folder
     """
     place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"resnet_edu-{place}.lock")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"resnet_edu-{place}.lock", mode=0o666)  # for other users too
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -80,12 +81,15 @@ def sweep(folder: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def clear(folder: Path) -> None:
-    """Delete what a run leaves in its folder, and nothing else."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+def has_record(folder: Path) -> bool:
+    """Return whether anything is left of a run but its checkpoints."""
+    return any(path.exists() for path in _files(folder))
+
+
+def clear_record(folder: Path) -> None:
+    """Delete what a run leaves in its folder but its checkpoints, and nothing else."""
     for path in _files(folder):
         path.unlink(missing_ok=True)
-    sweep(folder)
 
 
 def _files(folder: Path) -> tuple[Path, Path, Path]:

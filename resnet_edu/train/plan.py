@@ -51,7 +51,8 @@ class Plan:
             'size None (now 16)'
         """
         ours = {name: value for name, value in self.flat().items() if name not in but_for}
-        return ", ".join(f"{name} {flat.get(name)} (now {ours[name]})" for name in ours if flat.get(name) != ours[name])
+        flat = Plan("", "").flat() | flat  # an older run does not name what came later: it had the default
+        return ", ".join(f"{name} {flat[name]} (now {ours[name]})" for name in ours if flat[name] != ours[name])
 
     def expect(self, flat: dict) -> None:
         """Raise ValueError, naming the differences, unless ``flat`` is this plan's own."""

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from resnet_edu.train import checkpoint, record
-from resnet_edu.train.folder import claimed, clear, folder_named, is_complete, sweep, table
+from resnet_edu.train.folder import claimed, clear_record, folder_named, has_record, is_complete, sweep, table
 from resnet_edu.train.plan import Plan
 from resnet_edu.train.processes import ALONE, Processes
 from resnet_edu.train.run import Run
@@ -55,8 +55,8 @@ def train(
         FileExistsError: ``out`` holds files, and neither ``resume`` nor ``overwrite`` is set; or it is a file, or
             another process is training in it.
         FloatingPointError: a loss or a weight was not finite; the checkpoint of the epoch before is kept.
-        ValueError, FileNotFoundError: see :class:`Run`; or the run to resume has other settings or other data, or no
-            sound checkpoint.
+        ValueError, FileNotFoundError: see :class:`Run`; or the run to resume has other settings, or is not complete and
+            was trained on other data or has no sound checkpoint.
         OSError: a file could not be written; the last complete checkpoint is kept.
 
     Example:
@@ -128,10 +128,11 @@ def _train_on(
             bar.set_postfix_str(f"test error {row['test_error']:.2f} %")
             if processes.writes:
                 with _said_if_it_fails(f"epoch {run.epoch}"):
-                    if overwrite:
-                        clear(out)
+                    state = run.state() | {"provenance": recording.provenance}
+                    checkpoint.save(out / "checkpoints", run.epoch, state, anew=overwrite)
+                    if overwrite:  # from here on, the old run is not needed
+                        clear_record(out)
                         overwrite = False
-                    checkpoint.save(out / "checkpoints", run.epoch, {**run.state(), "provenance": recording.provenance})
                     recording.write(run.rows, seconds=_seconds(run))
             now = time.monotonic()
             next_ends = now + (now - begun)  # if it takes as long as this one
@@ -165,9 +166,10 @@ def _restore(run: Run, recording: record.Recording, out: Path, say: Callable[[st
         before = f"going on from epoch {epoch}" if state else "and there is none before it"
         say(f"{path.name} is truncated or damaged: passed over, {before}")
     if state is None:
-        if damaged or table(out).exists():
+        if damaged or has_record(out):
             raise ValueError(f"{out} holds a run, but no sound checkpoint of it: overwrite it, or name another folder")
         return
+    run.plan.expect(state["plan"])
     if state["provenance"]["data"] != run.data_checksum:
         raise ValueError(
             f"the run to resume was trained on another {run.plan.data}, by the checksum: bring that back, or name "

@@ -68,6 +68,8 @@ def test_8_1_knows_the_stub(verdict, earns) -> None:
         ("waits", 2, "this chapter's loop"),
         ("waits", 18_720, "one epoch"),
         ("waits", True, "should be one number"),
+        ("waits", b"936", "should be one number"),
+        ("waits", 10**400, "should be one number"),
         ("waits", 7, "Two for each"),
     ],
 )

@@ -108,6 +108,13 @@ def test_what_cannot_be_copied_is_said_and_copied_the_next_time(tmp_path, capsys
     assert sorted(path.stem for path in (tmp_path / "results").rglob("*.json")) == [f"{net}-s0" for net in NETS]
 
 
+def test_nothing_is_started_after_the_end():
+    children = paper.Children()
+    assert children.run([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+    children.end()
+    assert children.run([sys.executable, "-c", ""]) == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_ends_the_suite_ends_its_runs(tmp_path, ends):
     more = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), *TINY, "--epochs", "1000"]
@@ -138,6 +145,9 @@ def test_the_recorded_runs_are_those_of_the_suite():
     ("more", "said"),
     [
         (["--epochs", "2"], "the scale 'small' has epochs 20 (now 2): give other folders"),
+        (["--epochs", "2", "--results", "elsewhere"], "with --runs and --results"),
+        (["--nets", "cifar_resnet20", "cifar_resnet110", "--warmup", "0"], "has warmup 400 (now 0): give other"),
+        (["--lr", "-1"], "lr should be positive"),
         (["--seed", "2"], "--seed: the suite sets this itself; see --nets and --seeds"),
         (["--out=here"], "--out=here: the suite sets this itself"),
         (["--seeds", "0"], "--seeds: invalid positive value: '0'"),
@@ -158,7 +168,8 @@ def test_a_bare_machine_goes_on_with_the_files_of_another(tmp_path):
     def slice_on(machine, *more):
         for folder in ("resnet_edu", "experiments"):
             shutil.copytree(FILE.parents[1] / folder, tmp_path / machine / folder)
-        command = [sys.executable, "experiments/paper.py", *tiny, "--results", "book/results", *more]
+        folders = ["--runs", "runs", "--results", "book/results"]
+        command = [sys.executable, "experiments/paper.py", *tiny, *folders, *more]
         alone = os.environ | {"PYTHONPATH": str(tmp_path / machine)}
         status = subprocess.run(command, cwd=tmp_path / machine, env=alone, check=False).returncode
         return (
@@ -193,7 +204,7 @@ def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
     for spent, said in ((0, "unfinished"), (70, "unfinished"), (80, "not reached")):
         monkeypatch.setattr(paper.time, "monotonic", lambda now=1000 + spent: now)
         command = ["--model", "toy", "--data", "digits"]
-        assert paper.run("toy-s0", command, tmp_path, tmp_path, 1000, 100, []) == f"toy-s0: {said}"
+        assert paper.run("toy-s0", command, tmp_path, tmp_path, 1000, 100, paper.Children()) == f"toy-s0: {said}"
     assert begun == [100, 30]
 
 

@@ -3,12 +3,14 @@
 import copy
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from resnet_edu.cifar import cifar_resnet
+from resnet_edu.data import load
 from resnet_edu.train import checkpoint, record
 from resnet_edu.train.augment import draw_views
 from resnet_edu.train.epoch import train_epoch
@@ -157,12 +159,36 @@ def test_another_plan_is_not_resumed(plan, tmp_path):
         quiet(plan(seed=1), tmp_path / "toy", resume=True)
 
 
-def test_what_is_to_be_overwritten_stays_until_there_is_something_new(plan, tmp_path):
-    quiet(plan(epochs=1), tmp_path / "toy")
+def test_what_is_to_be_overwritten_stays_until_there_is_something_new(plan, tmp_path, monkeypatch):
+    quiet(plan(epochs=2), tmp_path / "toy")
     before = {path: path.read_bytes() for path in (tmp_path / "toy").rglob("*") if path.is_file()}
     with pytest.raises(ValueError, match="do not fill one batch"):
         quiet(plan(batch_size=5000), tmp_path / "toy", overwrite=True)
     assert before == {path: path.read_bytes() for path in (tmp_path / "toy").rglob("*") if path.is_file()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="what was complete before is kept"):
+            quiet(plan(seed=1), tmp_path / "toy", overwrite=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "toy").rglob("*") if path.is_file()}
+    quiet(plan(epochs=3, seed=1), tmp_path / "toy", overwrite=True, seconds=0)  # one epoch of three
+    assert [path.name[:11] for path in (tmp_path / "toy" / "checkpoints").iterdir()] == ["epoch-00001"]
+    assert not (tmp_path / "toy" / "weights.pt").exists() and not is_complete(tmp_path / "toy")
+
+
+def test_a_run_older_than_a_setting_is_resumed(plan, tmp_path):
+    quiet(plan(), tmp_path / "toy", seconds=0)
+    folder = tmp_path / "toy" / "checkpoints"
+    epoch, state, _ = checkpoint.newest(folder)
+    del state["plan"]["graphs"]
+    checkpoint.save(folder, epoch, state, anew=True)
+    with pytest.raises(ValueError, match=r"graphs True \(now False\)"):
+        quiet(plan(graphs=False), tmp_path / "toy", resume=True)
+    quiet(plan(), tmp_path / "toy", resume=True)
+    assert is_complete(tmp_path / "toy")
 
 
 def test_one_process_at_a_time_trains_in_a_folder(plan, tmp_path):
@@ -177,6 +203,9 @@ def test_a_run_on_other_data_is_not_resumed(plan, tmp_path, monkeypatch):
     monkeypatch.setattr("resnet_edu.train.run.data_checksum", lambda dataset: {"digits": "another"})
     with pytest.raises(ValueError, match="was trained on another digits, by the checksum"):
         quiet(plan(), tmp_path / "toy", resume=True)
+    monkeypatch.setattr("resnet_edu.data.load", lambda name: load("digits"))
+    with pytest.raises(ValueError, match=r"started with data digits \(now fashion_mnist\)"):
+        quiet(replace(plan(), data="fashion_mnist"), tmp_path / "toy", resume=True)
 
 
 def test_lost_checkpoints_are_said_and_the_rows_kept(plan, tmp_path):
@@ -185,6 +214,9 @@ def test_lost_checkpoints_are_said_and_the_rows_kept(plan, tmp_path):
     with pytest.raises(ValueError, match="holds a run, but no sound checkpoint"):
         quiet(plan(epochs=3), tmp_path / "toy", resume=True)
     assert record.read(tmp_path / "toy" / "toy.csv")["epoch"].tolist() == [1]
+    (tmp_path / "toy" / "toy.csv").unlink()  # any part of a record will do
+    with pytest.raises(ValueError, match="holds a run, but no sound checkpoint"):
+        quiet(plan(epochs=3, seed=1), tmp_path / "toy", resume=True)
 
 
 @pytest.mark.parametrize("damage", [lambda csv, about: csv.unlink(), lambda csv, about: about.write_text('{"file": "')])
