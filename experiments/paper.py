@@ -20,14 +20,13 @@ hours: the images averaged to 16x16, full widths, 20 epochs with the drops scale
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 
 import torch
+from children import Children
 
 from resnet_edu.train import record
 from resnet_edu.train.__main__ import parser as training_parser
@@ -79,29 +78,6 @@ def is_recorded(path: Path, plan: Plan) -> bool:
     if said := plan.differences(record.read_provenance(path)["notes"]["plan"], but_for=ROUNDING):
         raise ValueError(f"{path} is a run with {said}")
     return True
-
-
-class Children:
-    """Processes that end when the suite does."""
-
-    def __init__(self) -> None:
-        self._lock, self._started, self._ended = Lock(), [], False
-
-    def run(self, command: list[str], **settings) -> int:
-        """Run a command and return its status; none is started after :meth:`end`."""
-        with self._lock:
-            if self._ended:
-                return -signal.SIGTERM
-            child = subprocess.Popen(command, **settings)
-            self._started.append(child)
-        return child.wait()
-
-    def end(self) -> None:
-        """End all that run."""
-        with self._lock:
-            self._ended = True
-            for child in self._started:
-                child.terminate()
 
 
 def run(
