@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 from children import Children
 
-from resnet_edu.train import record
+from resnet_edu.train import networks, record
 from resnet_edu.train.__main__ import parser as training_parser
 from resnet_edu.train.__main__ import plan_from
 from resnet_edu.train.files import replace_file
@@ -123,6 +123,8 @@ def main(argv: list[str] | None = None) -> int:
     todo = commands(args.scale, args.nets, args.seeds, more)
     own = commands(args.scale, args.nets, args.seeds, [])
     try:
+        for net in args.nets or ():
+            networks.make(net, in_channels=3, num_classes=10)
         changed = [plan_of(todo[name]).differences(plan_of(own[name]).flat(), but_for=ROUNDING) for name in todo]
     except ValueError as error:
         parser.error(str(error))

@@ -139,9 +139,10 @@ class ExecuteApart(Execute):
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment for a student's code: no token, no key, and no home but the folder."""
+    """The environment for a student's code: this book's package, no token, no key, and no home but the folder."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return kept | {"HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"), "MPLCONFIGDIR": str(folder)}
+    ours = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / "ipython"), "MPLCONFIGDIR": str(folder)}
+    return kept | ours | {"HOME": str(folder)}
 
 
 def fingerprint() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 try:
     import nbgrader  # noqa: F401 - is it there?
 except ImportError:
-    sys.exit("Grading needs nbgrader: pip install -r grading/requirements.txt")
+    sys.exit("Grading needs nbgrader, in the book's environment: .venv/bin/pip install -r grading/requirements.txt")
 
 import assignments
 import nbformat
@@ -40,6 +40,8 @@ def release(course: Path, names: list[str], force: bool) -> None:
         nbformat.write(assignments.make(known[name]), source)
         engine(course, "generate_assignment", name, *["--force"] * force)
         print(f"Give your students {released}")
+        if list((course / "autograded").glob(f"*/{name}")):
+            print(f"{name} was graded before, by the old points: python grading/grade.py autograde {name} --force")
 
 
 def collect(course: Path, name: str, downloads: Path, force: bool) -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
+from submissions import plain
 
 
 def table(database: Path, assignment: str, students: set[str] = frozenset()) -> list[dict]:
@@ -46,8 +47,9 @@ def write(rows: list[dict], file: Path) -> None:
 def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -> list[str]:
     """Fill ``column`` of a gradebook that Canvas or Moodle exported, write it to ``file``, and say who was not found.
 
-    A row belongs to a student if its ``key`` is the student's id, or ends in the same number: ``doejane_123`` is the ID
-    123 of Canvas, and ``jane-doe_123`` the Participant 123 of Moodle. Everything else in the gradebook stays as it is.
+    A row belongs to a student if its ``key`` is the student's id, as ``collect`` writes it. Of ``doejane_123``, which
+    it made of a download's name, the number will do: the ID 123 of Canvas, the Participant 123 of Moodle. No row, or
+    more than one, leaves the student out. Everything else in the gradebook stays as it is.
     """
     with gradebook.open(encoding="utf-8-sig", newline="") as opened:
         reader = csv.DictReader(opened)
@@ -55,14 +57,17 @@ def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -
     for name in (key, column):
         if name not in header:
             raise LookupError(f"{gradebook.name} has no column {name!r}; it has {', '.join(map(repr, header))}.")
-    places = {_number(line[key]): line for line in lines if line[key]} | {line[key]: line for line in lines}
     missing = []
     for row in rows:
-        line = places.get(row["student"]) or places.get(_number(row["student"]))
-        if line is None:
-            missing.append(f"{row['student']} is not in {gradebook.name}: no {key} is that, or ends in its number.")
+        student = row["student"]
+        same = [line for line in lines if plain(line[key]) == student]
+        if not same and (made := re.fullmatch(r".+_(\d+)", student)):
+            same = [line for line in lines if _number(line[key]) == made[1]]
+        if len(same) == 1:
+            same[0][column] = f"{row['points']:g}"
         else:
-            line[column] = f"{row['points']:g}"
+            found = "no row has" if not same else f"{len(same)} rows have"
+            missing.append(f"{student} was left out: {found} this {key} in {gradebook.name}.")
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.DictWriter(opened, header)
         writer.writeheader()
@@ -79,6 +84,7 @@ def _natural(grade_id: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in label(grade_id).split(".")]
 
 
-def _number(name: str) -> str:
-    found = re.search(r"\d+$", name.strip())
-    return found[0] if found else name
+def _number(key: str) -> str | None:
+    """123 of ``123`` and of ``Participant 123``, and nothing of a login such as ``doe123``."""
+    found = re.search(r"(?:^|\s)(\d+)$", key.strip())
+    return found[1] if found else None

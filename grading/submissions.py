@@ -93,9 +93,9 @@ def owner(path: Path, downloads: Path) -> str | None:
     for part in parts:
         named = MOODLE.match(part) or CANVAS.match(part)
         if named:
-            return f"{_plain(named['name'])}_{named['number']}"
+            return f"{plain(named['name'])}_{named['number']}"
     folder = path.name if path.is_dir() else path.parent.name
-    return _plain(folder) if path.is_dir() or len(parts) > 1 else None
+    return plain(folder) if path.is_dir() or len(parts) > 1 else None
 
 
 def make_readable(course: Path, assignment: str) -> list[str]:
@@ -136,7 +136,7 @@ def grade_ids(notebook: nbformat.NotebookNode) -> set[str]:
 
 
 def roster(course: Path) -> set[str]:
-    """The ids in students.csv, which has a column ``id``; without that file everybody is known."""
+    """The ids in students.csv, in its column ``id``, as folders are named; without that file everybody is known."""
     file = course / "students.csv"
     if not file.exists():
         return set()
@@ -144,7 +144,7 @@ def roster(course: Path) -> set[str]:
         rows = list(csv.DictReader(opened))
     if not rows or "id" not in rows[0]:
         raise ValueError(f"{file} needs a header with a column `id`, and a row for each student.")
-    return {row["id"].strip() for row in rows}
+    return {plain(row["id"]) for row in rows}
 
 
 def _is_of(path: Path, ours: set[str]) -> bool:
@@ -154,5 +154,10 @@ def _is_of(path: Path, ours: set[str]) -> bool:
     return bool(ours & grade_ids(read(path)))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A student's id as folders are named: small letters, and no spaces.
+
+    >>> plain(" Ada Lovelace")
+    'ada-lovelace'
+    """
     return re.sub(r"[^\w.-]+", "-", name.strip()).strip("-.").lower()

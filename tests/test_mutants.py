@@ -3,6 +3,7 @@
 import ast
 import itertools
 
+import exercises
 import mutants
 import mutations
 import oracles
@@ -20,6 +21,14 @@ def found() -> dict[str, mutants.Solution]:
 
 def test_every_oracle_has_its_solution(found: dict[str, mutants.Solution]) -> None:
     assert set(found) == set(oracles.ORACLES)
+
+
+def test_every_exercise_that_is_answered_with_code_has_an_oracle() -> None:
+    answered = [
+        e for c in exercises.chapters() for e in c.exercises if e.checked and e.kind in ("build", "find the bug")
+    ]
+    assert answered
+    assert not [e.label for e in answered if e.name not in oracles.ORACLES], "add it to tools/oracles.py"
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -164,7 +164,11 @@ def main() -> str | int:
     seconds, titles, failed = {}, [], 0
     with tempfile.TemporaryDirectory() as name:
         clone = addressed_clone(Path(name) / "clone")
-        paths = [clone / p.absolute().relative_to(ROOT) for p in asked.notebooks] or setup_cell.notebooks(clone)
+        there = setup_cell.notebooks(clone)
+        paths = [clone / os.path.relpath(path, ROOT) for path in asked.notebooks]
+        if unknown := [path.relative_to(clone) for path in paths if path not in there]:
+            parser.error(f"not there, or not committed: {', '.join(map(str, unknown))}")
+        paths = paths or there
         for pair in [asked.torch] if asked.torch else pairs:
             started = time.perf_counter()
             base = environment(pair, pairs[pair], python)

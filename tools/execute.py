@@ -61,5 +61,10 @@ def execute(path: Path) -> float:
 
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"  # as the tests run them
-    for path in [Path(name) for name in sys.argv[1:]] or setup_cell.notebooks(ROOT):
-        print(f"{execute(path):6.1f} s  {path}", flush=True)
+    there = setup_cell.notebooks(ROOT)
+    asked = [Path(name).absolute() for name in sys.argv[1:]]
+    if unknown := [str(path) for path in asked if path not in there]:
+        names = " ".join(str(path.relative_to(ROOT)) for path in there)
+        sys.exit(f"not a notebook of the book: {', '.join(unknown)}. There are: {names}")
+    for path in asked or there:
+        print(f"{execute(path):6.1f} s  {path.relative_to(ROOT)}", flush=True)

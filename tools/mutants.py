@@ -180,6 +180,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("exercises", nargs="*", help="such as ex_4_2; all of them if none is given")
     parser.add_argument("--every", type=int, default=1, help="take only each so many-th mutant")
     args = parser.parse_args(argv)
+    if args.every < 1:
+        parser.error("--every is 1 or more")
+    if not SOLUTIONS.exists():
+        parser.error("this copy withholds the solutions, from which wrong answers are derived")
     found = solutions()
     if unknown := set(args.exercises) - set(found):
         parser.error(f"no oracle or no solution for {', '.join(sorted(unknown))}; there are {', '.join(found)}")

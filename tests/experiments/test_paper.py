@@ -148,6 +148,7 @@ def test_the_recorded_runs_are_those_of_the_suite():
         (["--epochs", "2", "--results", "elsewhere"], "with --runs and --results"),
         (["--nets", "cifar_resnet20", "cifar_resnet110", "--warmup", "0"], "has warmup 400 (now 0): give other"),
         (["--lr", "-1"], "lr should be positive"),
+        (["--nets", "cifar_plain9"], "depth must be 6n+2"),
         (["--seed", "2"], "--seed: the suite sets this itself; see --nets and --seeds"),
         (["--out=here"], "--out=here: the suite sets this itself"),
         (["--seeds", "0"], "--seeds: invalid positive value: '0'"),
@@ -210,6 +211,7 @@ def test_none_is_begun_in_the_last_quarter_of_the_time(tmp_path, monkeypatch):
 
 def test_a_run_that_fails_is_named_and_not_recorded(tmp_path, capsys):
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    assert paper.main(["--scale", "small", "--nets", "cifar_plain9", "--seeds", "1", *folders, *TINY]) == 1
-    assert "cifar_plain9-s0: stopped with status 1" in capsys.readouterr().out
+    too_large = ["--batch-size", "5000"]
+    assert paper.main(["--scale", "small", "--nets", NETS[0], "--seeds", "1", *folders, *TINY, *too_large]) == 1
+    assert f"{NETS[0]}-s0: stopped with status 1" in capsys.readouterr().out
     assert not (tmp_path / "results").exists()

@@ -12,6 +12,8 @@ pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make grading
 
 import assignments
 import nbformat
+import points
+import submissions
 
 ROOT = Path(__file__).parents[2]
 NAME = "06_make_layer"  # its exercises give 3, 5, 4 and 4 points, and 6.5 is discussed; it trains nothing
@@ -217,12 +219,37 @@ def test_points_are_filled_into_an_exported_gradebook(grade, graded, tmp_path: P
     book.write_text("Student,ID,Chapter 6 (99),Other\nDoe,partly,,5\nRoe,nobody,1,6\n", encoding="utf-8")
     said, succeeded = grade("export", NAME, "--into", book, "--column", "Chapter 6 (99)")
     assert succeeded, said
-    assert "wrong is not in canvas.csv" in said
+    assert "wrong was left out: no row has this ID in canvas.csv" in said
     with (tmp_path / "canvas_filled.csv").open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
     assert [row["Chapter 6 (99)"] for row in rows] == ["7", "1"]
     assert [row["Other"] for row in rows] == ["5", "6"]
     assert "has no column" in grade("export", NAME, "--into", book, "--column", "Chapter 7", "--to", tmp_path / "x")[0]
+
+
+def test_points_go_to_nobody_else(tmp_path: Path) -> None:
+    """The number at the end of a login is not a student; that of a name which collect made is."""
+    keys = ["adoe1", "broe1", "S2024A7", "123", "Participant 45", "77", "Participant 77", "Ada Lovelace"]
+    (tmp_path / "book.csv").write_text("ID,Grade\n" + "".join(f"{key},\n" for key in keys), encoding="utf-8")
+    earned = {"broe1": 12, "zfox1": 0, "s2024a7": 5, "s2024b7": 3, "doejane_123": 7, "joe_45": 8, "kim_77": 9}
+    earned |= {"ada-lovelace": 4}
+    rows = [{"student": student, "points": float(number)} for student, number in earned.items()]
+    missing = points.fill(rows, tmp_path / "book.csv", "ID", "Grade", tmp_path / "filled.csv")
+    with (tmp_path / "filled.csv").open(encoding="utf-8", newline="") as opened:
+        filled = {row["ID"]: row["Grade"] for row in csv.DictReader(opened)}
+    expected = {"broe1": "12", "S2024A7": "5", "123": "7", "Participant 45": "8", "Ada Lovelace": "4"}
+    assert filled == dict.fromkeys(keys, "") | expected
+    assert missing == [
+        "zfox1 was left out: no row has this ID in book.csv.",
+        "s2024b7 was left out: no row has this ID in book.csv.",
+        "kim_77 was left out: 2 rows have this ID in book.csv.",
+    ]
+
+
+def test_the_list_of_students_may_write_them_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "students.csv").write_text("id\nS1001\n Ada Lovelace\n", encoding="utf-8")
+    known = submissions.roster(tmp_path)
+    assert known == {submissions.owner(tmp_path / name / "a.ipynb", tmp_path) for name in ("S1001", "Ada Lovelace")}
 
 
 def test_a_student_who_is_not_on_the_list_is_not_collected(grade, handed_in) -> None:

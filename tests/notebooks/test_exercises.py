@@ -27,7 +27,8 @@ CASES = [
 @pytest.mark.parametrize(("chapter", "exercise"), CASES)
 def test_an_exercise_has_the_form(chapter: Chapter, exercise: Exercise) -> None:
     name, text = exercise.name, exercise.text
-    assert [cell["points"] for cell in exercise.graded if cell["grade"]] == [exercise.points]
+    points = [cell["points"] for cell in exercise.graded if cell["grade"]]
+    assert points == [exercise.points], f"its line says {exercise.points} points, and its cells' metadata {points}"
     assert (f"Solution: [Exercise {exercise.label}](" in text) is not withhold.withheld(ROOT)
     if exercise.checked:
         assert f"checks.{name}(" in text
@@ -51,7 +52,7 @@ def test_an_exercise_has_the_form(chapter: Chapter, exercise: Exercise) -> None:
 def test_an_exercise_has_its_solution(chapter: Chapter, exercise: Exercise) -> None:
     solutions = exercises.cells_of(withhold.solutions_of(ROOT) / chapter.path.name)
     text = "\n".join(cell["source"] for cell in solutions)
-    assert f"Exercise {exercise.label}" in text
+    assert f"Exercise {exercise.label}" in text, f"solutions/{chapter.path.name} has no solution of it"
     if exercise.checked:
         name = f"checks.{exercise.name}("
         shown = ["".join(o.get("text", [])) for c in solutions if name in c["source"] for o in c.get("outputs", [])]

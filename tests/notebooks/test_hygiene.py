@@ -26,7 +26,11 @@ ONLY_IN_THE_BOOK = re.compile(
     r"|!\[[^\]]*\]\((?!https?:|attachment:)[^)]*\)",
     re.MULTILINE,
 )
-ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|tmp|work|content|usr|opt|var)/|[A-Z]:\\\\")
+ABSOLUTE_PATH = re.compile(  # but for Colab's Drive, which is everybody's
+    r"(?:file://|(?<![\w.:/]))/(?!content/drive\b)"
+    r"(?:home|root|Users|tmp|work|workspace|content|usr|opt|var|mnt|srv|scratch|private)/"
+    r"|\b[A-Z]:\\+\w+\\"
+)
 
 
 def code_cells(notebook: dict) -> list[dict]:
@@ -89,6 +93,8 @@ def problems(notebook: dict, folder: str = "book") -> list[str]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown" and (odd := ONLY_IN_THE_BOOK.search(source(cell))):
             found.append(f"Colab cannot show {odd.group()!r}")
+        if cell["cell_type"] == "markdown" and (path := ABSOLUTE_PATH.search(source(cell))):
+            found.append(f"an absolute path: {source(cell)[path.start() : path.start() + 40]!r}")
         if cell["cell_type"] == "markdown" and (odd := re.search(r"\\text\{[^}]*\\_", source(cell))):
             found.append(f"MathJax shows the backslash of {odd.group()!r}")
     ids = [c.get("id") for c in notebook["cells"]]
@@ -113,6 +119,9 @@ def cell_problems(cell: dict) -> list[str]:
         found.append(f"an absolute path: {text[path.start() : path.start() + 40]!r}")
     if address := re.search(r"\bat 0x[0-9a-f]{6,}", output_text(cell)):
         found.append(f"an object's address is stored: {address.group()}")
+    drawn = any(mime.startswith("image/") for o in cell["outputs"] for mime in o.get("data", {}))
+    if drawn and not cell["metadata"].get("mystnb", {}).get("image", {}).get("alt"):
+        found.append("a figure without alternative text (metadata: mystnb: image: alt)")
     if any(o.get("name") == "stderr" for o in cell["outputs"]):
         found.append("something was written to stderr")
     return found
@@ -135,6 +144,11 @@ def test_list_what_nbval_does_not_compare(record_property) -> None:
                 print(f"not compared: {path.relative_to(ROOT)}, code cell {number}: {first_line}")
                 assert "checks.ex_" not in source(cell), "a check's verdict must be compared"
                 assert setup_cell.TAG not in tags(cell)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").rglob("*.md")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_page_names_no_path_of_one_machine(path: Path) -> None:
+    assert not ABSOLUTE_PATH.search(path.read_text(encoding="utf-8"))
 
 
 # The rules themselves: each must reject its own offence.
@@ -178,6 +192,10 @@ def test_a_good_notebook_passes() -> None:
         (2, {"metadata": {"tags": ["raises-exception"]}}, "raises-exception"),
         (2, {"source": "pass\n" * 31}, "more than 30 lines"),
         (2, {"source": "open('/opt/x')"}, "absolute path"),
+        (2, {"source": "open('file:///home/x')"}, "absolute path"),
+        (2, {"source": "open(r'C:\\data\\x')"}, "absolute path"),
+        (0, {"cell_type": "markdown", "source": "see /mnt/x"}, "absolute path"),
+        (2, {"outputs": [{"output_type": "display_data", "data": {"image/png": ""}}]}, "without alternative text"),
         (2, {"outputs": [{"output_type": "stream", "name": "stdout", "text": "/var/x"}]}, "absolute path"),
         (2, {"outputs": [{"output_type": "stream", "name": "stderr", "text": "warned"}]}, "stderr"),
         (
@@ -214,6 +232,12 @@ def test_what_only_the_book_can_show_is_refused(text: str, shown: bool) -> None:
     notebook = good()
     notebook["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": text})
     assert (problems(notebook) == []) is shown, problems(notebook)
+
+
+def test_what_only_looks_like_a_path_of_one_machine_is_not_refused() -> None:
+    notebook = good()
+    notebook["cells"][2]["source"] += "\nprint('/content/drive/MyDrive', 1 / home / 2, 'https://x.org/home/', 'C:')"
+    assert problems(notebook) == []
 
 
 def test_the_kernels_name_is_looked_at() -> None:
