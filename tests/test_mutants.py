@@ -2,6 +2,8 @@
 
 import ast
 import itertools
+import re
+from pathlib import Path
 
 import exercises
 import mutants
@@ -64,6 +66,21 @@ def test_an_answer_that_wants_all_memory_fails_alone() -> None:
     with pytest.raises((RuntimeError, MemoryError)), mutants.at_most(mutants.MEMORY):
         oracles.torch.empty(mutants.MEMORY, dtype=oracles.torch.uint8)  # beyond what else there is
     assert mutants.resource.getrlimit(mutants.resource.RLIMIT_DATA) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not say what a process has")
+def test_what_an_answer_frees_is_there_for_the_next() -> None:
+    def megabytes() -> int:
+        return int(re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) >> 10
+
+    oracles.torch.zeros(6 << 20)  # malloc keeps what is as large as anything freed before, unless told otherwise
+    before = megabytes()
+    with mutants.at_most(mutants.MEMORY):
+        pieces = [oracles.torch.zeros(4 << 20) for _ in range(64)]  # of 16 MB
+        assert megabytes() > before + 500
+        kept = pieces[-1]  # from the end, so that nothing below it can be given back by shrinking
+        del pieces
+    assert megabytes() < before + 200 and kept.sum() == 0
 
 
 def test_a_mutant_changes_one_thing() -> None:

@@ -10,6 +10,7 @@ else than the solution is decided in ``tools/oracles.py``, which knows no check:
 import argparse
 import ast
 import contextlib
+import ctypes
 import difflib
 import io
 import json
@@ -29,6 +30,7 @@ from resnet_edu.checks import verdict
 
 SOURCE = "<solution>"
 SOLUTIONS = Path(__file__).parent.parent / "book" / "solutions"
+M_MMAP_THRESHOLD = -3  # of malloc.h: larger pieces come from the system, and go back to it
 MEMORY = 10 << 30  # bytes; a widened layer may ask for more than there is, and only that one answer should fail
 
 
@@ -101,6 +103,8 @@ def score(solution: Solution, every: int = 1) -> Score:
 @contextlib.contextmanager
 def at_most(memory: int) -> Iterator[None]:
     """Let an allocation fail, as an exception, that would take this process over so many bytes."""
+    with contextlib.suppress(AttributeError):  # where malloc is glibc's: what is freed is not kept for the next answer
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
     try:
