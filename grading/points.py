@@ -60,9 +60,9 @@ def fill(rows: list[dict], gradebook: Path, key: str, column: str, file: Path) -
     missing = []
     for row in rows:
         student = row["student"]
-        same = [line for line in lines if plain(line[key]) == student]
+        same = [line for line in lines if plain(line[key] or "") == student]
         if not same and (made := re.fullmatch(r".+_(\d+)", student)):
-            same = [line for line in lines if _number(line[key]) == made[1]]
+            same = [line for line in lines if _number(line[key] or "") == made[1]]
         if len(same) == 1:
             same[0][column] = f"{row['points']:g}"
         else:
