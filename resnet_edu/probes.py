@@ -1,7 +1,8 @@
 """Measure a network, never change it (chapters 2, 3 and 10).
 
-Every probe sends one batch through the network and leaves everything exactly as it was: parameters and their ``.grad``,
-buffers (in training mode BN counts and averages even when nobody trains), each module's mode, hooks, the random state.
+Every probe sends one batch through the network and leaves everything exactly as it was: the images, parameters and
+their ``.grad``, buffers (in training mode BN counts and averages even when nobody trains), each module's mode, hooks,
+the random state. A loss that still waits for its ``backward()`` can have it afterwards.
 A probe returns a dictionary from layer names to floats in the order in which the layers ran, ready to plot:
 ``plt.semilogy(list(probe.values()))``. A layer that runs twice, such as a shared ReLU, is ``"relu"`` and ``"relu:2"``.
 """
@@ -9,12 +10,14 @@ A probe returns a dictionary from layer names to floats in the order in which th
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import UnionType
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Layers = type | tuple[type, ...]
+Layers = type | UnionType | tuple[type, ...]
 
 
 def activation_std(
@@ -45,7 +48,7 @@ def activation_std(
         found[name] = output.std(correction=0).item()
 
     with _undisturbed(model, training), _seen(model, layers, see), torch.no_grad():
-        model(images)
+        model(images.clone())
     return _not_empty(found, layers)
 
 
@@ -83,7 +86,7 @@ def activation_gradient_norm(
 
     with _undisturbed(model, training), _seen(model, layers, see):
         leaf = images.detach().clone().requires_grad_()  # so that there is a graph even where all weights are frozen
-        loss = F.cross_entropy(model(leaf), labels)
+        loss = F.cross_entropy(model(leaf.clone()), labels)
         gradients = torch.autograd.grad(loss, list(_not_empty(outputs, layers).values()), allow_unused=True)
     return {name: 0.0 if g is None else g.norm().item() for name, g in zip(outputs, gradients, strict=True)}
 
@@ -103,7 +106,7 @@ def weight_gradient_norm(
         training: run in training mode, so that BN uses the batch's statistics; otherwise in evaluation mode.
 
     Raises:
-        ValueError: no such layer ran, or a weight is frozen (``requires_grad`` is False).
+        ValueError: no such layer ran, or one has no weight, or a weight is frozen (``requires_grad`` is False).
 
     Example:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
@@ -117,12 +120,14 @@ def weight_gradient_norm(
     weights = {}
 
     def see(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        if getattr(module, "weight", None) is None:
+            raise ValueError(f"{name} ({type(module).__name__}) has no weight: choose layers that have one")
         if not module.weight.requires_grad:
             raise ValueError(f"the weight of {name} is frozen and gets no gradient: set requires_grad_(True) first")
         weights.setdefault(name.partition(":")[0], module.weight)
 
     with _undisturbed(model, training), _seen(model, layers, see):
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(model(images.clone()), labels)
         gradients = torch.autograd.grad(loss, list(_not_empty(weights, layers).values()), allow_unused=True)
     return {name: 0.0 if g is None else g.norm().item() for name, g in zip(weights, gradients, strict=True)}
 
@@ -159,8 +164,8 @@ def layer_responses(model: nn.Module, images: Tensor, *, training: bool = False)
             found[name] = output.std(correction=0).item()
 
     with _undisturbed(model, training), _seen(model, (nn.Conv2d, nn.BatchNorm2d), see), torch.no_grad():
-        model(images)
-    return _not_empty(found, nn.BatchNorm2d)
+        model(images.clone())
+    return _not_empty(found, "BatchNorm2d right behind a 3x3 convolution")
 
 
 def distance_from_identity(
@@ -179,7 +184,7 @@ def distance_from_identity(
 
     Returns:
         The corrections and the changes, each from the units' names to floats; 0 is the identity. A ratio is ``nan`` or
-        ``inf`` where an image's x is zero throughout.
+        ``inf`` where an image's x is zero throughout, and ``nan`` where the network computes it.
 
     Raises:
         ValueError: no such unit ran.
@@ -214,14 +219,15 @@ def distance_from_identity(
         elif module in branch:
             x, correction = inputs[0], branch.pop(module)
             total = x + correction if x.shape == correction.shape == output.shape else None
-            if total is not None and (torch.allclose(output, total) or torch.allclose(output, total.relu())):
+            sums = () if total is None else (total, total.relu())
+            if any(torch.allclose(output, each, equal_nan=True) for each in sums):  # a NaN is seen, not skipped
                 length = _norms(x)
                 corrections[name] = (_norms(correction) / length).mean().item()
                 changes[name] = (_norms(output - x) / length).mean().item()
 
     kinds = tuple({type(module) for pair in owner.items() for module in pair})
     with _undisturbed(model, training), _seen(model, kinds, see), torch.no_grad():
-        model(images)
+        model(images.clone())
     return _not_empty(corrections, "unit with an identity shortcut"), changes
 
 
@@ -230,6 +236,9 @@ def circular_padding(model: nn.Module) -> nn.Module:
 
     A control for small maps: at every padded convolution zeros replace part of the signal, at 2x2 pixels more than
     half of it. The weights are the same; padding in pooling layers stays as it is.
+
+    Args:
+        model: a network with ``nn.Conv2d`` in it; it stays as it was.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False))
@@ -254,7 +263,7 @@ def _norms(x: Tensor) -> Tensor:
 
 def _not_empty(found: dict, layers: Layers | str) -> dict:
     if not found:
-        kinds = layers if isinstance(layers, tuple) else (layers,)
+        kinds = layers if isinstance(layers, tuple) else get_args(layers) or (layers,)  # A | B has two
         names = " or ".join(kind if isinstance(kind, str) else kind.__name__ for kind in kinds)
         raise ValueError(f"nothing to measure: no {names} ran in this network")
     return found
@@ -281,20 +290,19 @@ def _seen(model: nn.Module, layers: Layers, see: Callable) -> Iterator[None]:
 def _undisturbed(model: nn.Module, training: bool) -> Iterator[None]:
     """Put every module into one mode, and at the end put back modes, buffers and the random state."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module._buffers, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    homes = [(module._buffers, dict(module._buffers)) for module in model.modules()]
+    copies = {id(buffer): buffer.clone() for _, own in homes for buffer in own.values() if buffer is not None}
     gpus = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(gpus), torch.enable_grad():
         try:
+            # the run writes into copies: writing into a buffer, be it the old value, would spoil a graph that holds it
+            for home, own in homes:
+                home.update({name: copies[id(buffer)] for name, buffer in own.items() if buffer is not None})
             model.train(training)
             yield
         finally:
             for module, mode in modes:
                 module.training = mode
-            for home, name, buffer, value in buffers:
-                with torch.no_grad():
-                    home[name] = buffer.copy_(value)
+            for home, own in homes:
+                home.clear()
+                home.update(own)

@@ -91,6 +91,56 @@ def test_a_probe_that_fails_leaves_no_trace(model, probe):
 
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_loss_that_waits_for_its_backward_can_have_it(model, probe, training):
+    model.train(training)
+    loss = nn.functional.cross_entropy(model(IMAGES), LABELS)
+    probe(model)
+    loss.backward()
+    assert model.conv1.weight.grad.norm() > 0
+
+
+def test_buffers_that_the_run_makes_are_taken_away_and_shared_ones_stay_shared():
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", None)
+            self.register_buffer("total", torch.zeros(()))
+
+        def forward(self, x):
+            self.seen = torch.ones(())
+            self.register_buffer("late", torch.ones(()))
+            self.total += 1
+            return x + 0 * self.total
+
+    one, other = Counts(), Counts()
+    other.total, other.conv = one.total, nn.Conv2d(1, 1, 1)
+    totals = []
+    other.register_forward_hook(lambda module, *_: totals.append(module.total.item()))
+    model = nn.Sequential(one, other, nn.Conv2d(1, 1, 1))
+    probes.activation_std(model, IMAGES)
+    assert totals == [2]  # one counter for both, in the run too
+    assert one.total is other.total and one.total == 0
+    assert one.seen is other.seen is None and not hasattr(one, "late")
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        probes.activation_std,
+        lambda net, x: probes.activation_gradient_norm(net, x, LABELS),
+        lambda net, x: probes.weight_gradient_norm(net, x, LABELS),
+        probes.layer_responses,
+        probes.distance_from_identity,
+    ],
+)
+def test_images_stay_as_they_are_behind_a_first_relu_in_place(model, probe):
+    images = IMAGES.clone()
+    probe(nn.Sequential(nn.ReLU(inplace=True), model), images)
+    assert torch.equal(images, IMAGES)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_hooks_of_others_are_left_alone(model, probe):
     calls = []
     model.layer1[0].conv1.register_forward_hook(lambda *_: calls.append(1))
@@ -142,13 +192,39 @@ def test_activation_std_takes_units_and_counts_repeats(model):
     assert relus[:3] == ["relu", "layer1.0.relu", "layer1.0.relu:2"]
 
 
-def test_the_mode_decides_what_bn_uses(model):
+MODES = {
+    "activation_std": lambda net, **mode: probes.activation_std(net, IMAGES, nn.BatchNorm2d, **mode),
+    "activation_gradient_norm": lambda net, **mode: probes.activation_gradient_norm(net, IMAGES, LABELS, **mode),
+    "weight_gradient_norm": lambda net, **mode: probes.weight_gradient_norm(net, IMAGES, LABELS, **mode),
+    "layer_responses": lambda net, **mode: probes.layer_responses(net, IMAGES, **mode),
+    "distance_from_identity": lambda net, **mode: probes.distance_from_identity(net, IMAGES, **mode)[0],
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_the_mode_decides_what_bn_uses(model, name):
+    """Running statistics count in evaluation mode alone; each probe's own default is one of the two modes."""
+    look = MODES[name]
+    training, evaluation = look(model, training=True), look(model, training=False)
+    default = evaluation if name in ("layer_responses", "distance_from_identity") else training
+    assert look(model) == default
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.fill_(100.0)
+    assert look(model, training=True) == training
+    now = look(model, training=False)
+    assert list(now) == list(evaluation)
+    assert all(now[layer] != pytest.approx(evaluation[layer], rel=0.01) for layer in now)
+
+
+def test_bn_gives_deviation_1_in_training_and_divides_by_the_running_one_in_evaluation(model):
     model.bn1.running_var.fill_(100.0)
     shifted = 10 * IMAGES
     training = probes.activation_std(model, shifted, nn.BatchNorm2d)["bn1"]
     evaluation = probes.activation_std(model, shifted, nn.BatchNorm2d, training=False)["bn1"]
     raw = probes.activation_std(model, shifted)["conv1"]
     assert training == pytest.approx(1, rel=1e-3) and evaluation == pytest.approx(raw / 10, rel=1e-3)
+    assert probes.layer_responses(model, shifted)["bn1"] == pytest.approx(raw / 10, rel=1e-3)
 
 
 def test_gradients_by_hand():
@@ -300,7 +376,27 @@ def test_nothing_to_measure_is_an_error():
         probes.activation_std(plain, IMAGES, (nn.Conv3d, BasicBlock))
     with pytest.raises(ValueError, match="BatchNorm2d"):
         probes.layer_responses(cifar_plain(8, norm_layer=nn.Identity, **SMALL), IMAGES)
+    with pytest.raises(ValueError, match="no BatchNorm2d right behind a 3x3 convolution"):
+        probes.layer_responses(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)), IMAGES)
+    with pytest.raises(ValueError, match="no Conv3d or BasicBlock ran"):
+        probes.activation_std(plain, IMAGES, nn.Conv3d | BasicBlock)
     assert len(probes.activation_std(plain, IMAGES, PlainBlock)) == 3
+    assert len(probes.activation_std(plain, IMAGES, PlainBlock | nn.Linear)) == 4
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"), [(nn.ReLU, r"relu \(ReLU\) has no weight"), (nn.BatchNorm2d, r"bn1 \(BatchNorm2d\) has no")]
+)
+def test_a_layer_without_a_weight_is_named(layers, named):
+    plain = cifar_plain(8, norm_layer=lambda planes: nn.BatchNorm2d(planes, affine=False), **SMALL)
+    with pytest.raises(ValueError, match=named):
+        probes.weight_gradient_norm(plain, IMAGES, LABELS, layers)
+
+
+def test_a_nan_in_the_network_is_shown(model):
+    nn.init.constant_(model.layer1[0].conv1.weight, math.nan)
+    for ratios in probes.distance_from_identity(model, IMAGES):
+        assert len(ratios) == 4 and all(math.isnan(ratio) for ratio in ratios.values())
 
 
 def test_circular_padding_is_a_copy_that_wraps_around():
