@@ -1,4 +1,4 @@
-"""One number that a reader answers with, whether Python's, NumPy's or PyTorch's."""
+"""A number that a reader answers with, or a few in a tuple, whether Python's, NumPy's or PyTorch's."""
 
 from resnet_edu.checks.verdict import Wrong
 
@@ -38,6 +38,28 @@ def whole_number(what: str, met) -> int:
     if not found.is_integer():
         raise Wrong(f"{what} should be a whole number, but it is {_shown(met)}.")
     return int(found)
+
+
+def whole_numbers(what: str, met) -> tuple[int, ...]:
+    """Return the whole numbers that were met in a tuple, a list, an array or a tensor, or raise :class:`Wrong`.
+
+    Example:
+        >>> import torch
+        >>> whole_numbers("it", [2, 16.0]), whole_numbers("it", torch.zeros(2, 16).shape)
+        ((2, 16), (2, 16))
+        >>> whole_numbers("it", torch.tensor([2, 16]))
+        (2, 16)
+        >>> whole_numbers("it", (2, 16.5))
+        Traceback (most recent call last):
+        resnet_edu.checks.verdict.Wrong: it should be a tuple of whole numbers such as (4, 3), but it is (2, 16.5).
+    """
+    plain = met.tolist() if hasattr(met, "tolist") else met  # a list, if it is an array or a tensor
+    try:
+        if not isinstance(plain, tuple | list):
+            raise Wrong
+        return tuple(whole_number(what, part) for part in plain)
+    except Wrong:
+        raise Wrong(f"{what} should be a tuple of whole numbers such as (4, 3), but it is {_shown(met)}.") from None
 
 
 def _shown(met) -> str:
