@@ -51,7 +51,7 @@ def whole_numbers(what: str, met) -> tuple[int, ...]:
         (2, 16)
         >>> whole_numbers("it", (2, 16.5))
         Traceback (most recent call last):
-        resnet_edu.checks.verdict.Wrong: it should be a tuple of whole numbers such as (4, 3), but it is (2, 16.5).
+        resnet_edu.checks.verdict.Wrong: it should be a tuple of whole numbers, but it is (2, 16.5).
     """
     plain = met.tolist() if hasattr(met, "tolist") else met  # a list, if it is an array or a tensor
     try:
@@ -59,7 +59,7 @@ def whole_numbers(what: str, met) -> tuple[int, ...]:
             raise Wrong
         return tuple(whole_number(what, part) for part in plain)
     except Wrong:
-        raise Wrong(f"{what} should be a tuple of whole numbers such as (4, 3), but it is {_shown(met)}.") from None
+        raise Wrong(f"{what} should be a tuple of whole numbers, but it is {_shown(met)}.") from None
 
 
 def _shown(met) -> str:
