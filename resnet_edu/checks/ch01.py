@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from resnet_edu.checks.ch01_batchnorm import ex_1_3, make_module
 from resnet_edu.checks.ch01_counting import ex_1_1, ex_1_2
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
+from resnet_edu.checks.scalars import whole_numbers
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_equal
 
 __all__ = ["ex_1_1", "ex_1_2", "ex_1_3", "ex_1_4", "ex_1_5"]
@@ -83,7 +84,8 @@ def ex_1_5(layer, dilations):
     """Check ``conv_bn_relu_dilated(in_channels, out_channels, stride, dilation)`` and three dilations."""
     for options in ({}, {"dilation": 2}, {"dilation": 3}, {"stride": 2}, {"stride": 2, "dilation": 2}):
         _expect_conv_bn_relu(layer, **options)
-    if not isinstance(dilations, tuple | list) or not all(type(d) is int and d > 0 for d in dilations):
+    dilations = whole_numbers("`dilations`", dilations)
+    if min(dilations, default=1) < 1:
         raise Wrong(f"`dilations` should be three positive integers, but it is {dilations!r}.")
     expect_equal("The number of dilations", len(dilations), 3, "One for each of the three layers.")
     rows = _rows_read([layer(2 if i else 1, 2, dilation=d) for i, d in enumerate(dilations)], reach=sum(dilations))

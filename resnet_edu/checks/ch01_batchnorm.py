@@ -164,7 +164,13 @@ def _expect_evaluation(layer: nn.Module, reference: nn.Module, z: Tensor, runnin
         value.detach()[:, None, None]
         for value in (reference.weight, reference.bias, reference.running_mean, reference.running_var)
     )
+    share, batch = reference.momentum, {"dim": OVER_BATCH, "keepdim": True}
+    moved = (1 - share) * mean + share * z.mean(**batch), (1 - share) * var + share * z.var(**batch)
     slips = [
+        (
+            (z - moved[0]) / (moved[1] + 0.3).sqrt() * scale + shift,
+            "The running statistics move in evaluation mode too: update them only if self.training is true.",
+        ),
         (_normalise(z, eps=0.3) * scale + shift, "It still uses the batch's mean and variance: use the running ones."),
         ((z - mean) / (var + 0.3).sqrt(), "Scale and shift belong to both modes."),
         (z * scale + shift, "It is not normalised: use the running mean and variance."),

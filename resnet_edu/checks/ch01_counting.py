@@ -6,6 +6,7 @@ Both name the mistake by its result: the wrong number is looked up among those t
 import torch
 from torch import Tensor, nn
 
+from resnet_edu.checks.scalars import whole_numbers
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_equal
 
 Slips = list[tuple[int, str]]  # (the number that a mistake gives, the hint that belongs to it)
@@ -33,9 +34,7 @@ def ex_1_1(shapes):
 
 def _expect_shape(name: str, met, layer: nn.Module, before: Tensor, after: Tensor) -> None:
     """Say what is wrong with a predicted shape, but not what the right one is: that would end the exercise."""
-    if not isinstance(met, tuple | list) or not all(type(number) is int for number in met):
-        raise Wrong(f"`{name}` should be a tuple of integers such as (4, 3, 50, 42), but it is {met!r}.")
-    met, expected = tuple(met), tuple(after.shape)
+    met, expected = whole_numbers(f"`{name}`", met), tuple(after.shape)
     if met == expected:
         return
     if len(met) != len(expected):

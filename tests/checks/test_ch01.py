@@ -1,5 +1,6 @@
 """Chapter 1's checks accept right answers, however written, and say to each wrong one what belongs to it."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,9 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("kind", [tuple, list, torch.Size])
+@pytest.mark.parametrize(
+    "kind", [tuple, list, torch.Size, np.array, torch.tensor, lambda shape: (*shape[:-1], 1.0 * shape[-1])]
+)
 def test_1_1_accepts_the_shapes(verdict, earns, kind) -> None:
     answer = {name: kind(shape) for name, shape in SHAPES.items()}
     assert verdict(checks.ex_1_1, answer) == "Exercise 1.1: right."
@@ -44,8 +47,10 @@ def test_1_1_knows_the_stub(verdict, earns) -> None:
         ("conv1", (4, 16, 50, 42), "stride is missing"),
         ("conv1", (4, 16, 21, 25), "Height stands before width"),
         ("conv1", (4, 16, 25, 25), "Look at the width"),
-        ("conv1", (4, 16, 25.0, 21.0), "tuple of integers"),
-        ("conv1", None, "tuple of integers"),
+        ("conv1", (4, 16, 25.5, 21), "tuple of whole numbers"),
+        ("conv1", (4, 16, "25", 21), "tuple of whole numbers"),
+        ("conv1", None, "tuple of whole numbers"),
+        ("conv1", torch.tensor([4, 16, 22, 18]), "padding is missing"),
         ("pool", (4, 1, 13, 11), "loses no channel"),
         ("pool", (4, 16, 12, 10), "first position counts"),
         ("pool", (4, 16, 12, 10), "Or: The padding is missing"),
@@ -364,6 +369,37 @@ def test_1_3_names_the_wrong_dimensions(verdict, write, dims, words) -> None:
     assert words in verdict(checks.ex_1_3, write(NORM, "MyBatchNorm2d", *changes))
 
 
+MOVES_ALWAYS = """
+    def forward(self, x):
+        mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), unbiased=False)
+        KEPT
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(x.var(dim=(0, 2, 3)), self.momentum)
+        if not self.training:
+            mean, var = NORMAL
+        y = (x - mean[:, None, None]) / torch.sqrt(var[:, None, None] + self.eps)
+        return y * self.scale[:, None, None] + self.shift[:, None, None]
+
+    def unused(self, x):
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "normal", "words"),
+    [
+        ("pass", "self.running_mean, self.running_var", "move in evaluation mode too"),
+        ("kept = self.running_mean.clone(), self.running_var.clone()", "kept", "only if self.training"),
+        ("pass", "mean, var", "still uses the batch's"),
+    ],
+)
+def test_1_3_names_statistics_that_always_move(verdict, earns, write, kept, normal, words) -> None:
+    always = MOVES_ALWAYS.replace("KEPT", kept).replace("NORMAL", normal)
+    answer = write(NORM, "MyBatchNorm2d", ("    def forward(self, x):\n", always))
+    assert words in verdict(checks.ex_1_3, answer)
+    assert not earns(checks.ex_1_3, answer)
+
+
 def test_1_3_rejects_an_instance_and_pytorchs_own(verdict, write) -> None:
     assert "without parentheses" in verdict(checks.ex_1_3, write(NORM + "\nlayer = MyBatchNorm2d(3)", "layer"))
     assert "PyTorch's own" in verdict(checks.ex_1_3, torch.nn.BatchNorm2d)
@@ -509,7 +545,19 @@ class conv_bn_relu_dilated(nn.Module):
 
 
 @pytest.mark.parametrize("source", [WIDE, WIDE_MODULE])
-@pytest.mark.parametrize("dilations", [(1, 2, 4), [4, 2, 1], (1, 1, 5), (3, 1, 3), (2, 1, 4)])
+@pytest.mark.parametrize(
+    "dilations",
+    [
+        (1, 2, 4),
+        [4, 2, 1],
+        (1, 1, 5),
+        (3, 1, 3),
+        (2, 1, 4),
+        (1.0, 2.0, 4.0),
+        np.array([1, 2, 4]),
+        torch.tensor([1, 2, 4]),
+    ],
+)
 def test_1_5_accepts_right_answers(verdict, earns, write, source, dilations) -> None:
     layer = write(source, "conv_bn_relu_dilated")
     assert verdict(checks.ex_1_5, layer, dilations) == "Exercise 1.5: right."
@@ -561,8 +609,10 @@ def test_1_5_names_the_mistake(verdict, earns, write, old, new, words) -> None:
         ((5, 5, 5), "adds 2d"),
         ((100, 1, 1), "should be 15, but it is 205"),
         ((7, 0, 0), "three positive integers"),
-        ((1.0, 2.0, 4.0), "three positive integers"),
-        (7, "three positive integers"),
+        ((7, 7, -7), "three positive integers"),
+        ((1.5, 2, 4), "`dilations` should be a tuple of whole numbers"),
+        ((True, 2, 4), "`dilations` should be a tuple of whole numbers"),
+        (7, "`dilations` should be a tuple of whole numbers"),
     ],
 )
 def test_1_5_names_the_wrong_dilations(verdict, earns, write, dilations, words) -> None:
