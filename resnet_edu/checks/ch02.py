@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from resnet_edu import probes
 from resnet_edu.checks.compare import name_slip
-from resnet_edu.checks.scalars import number
+from resnet_edu.checks.scalars import number, whole_number, whole_numbers
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_equal
 from resnet_edu.cifar import cifar_plain
 
@@ -29,10 +29,7 @@ def ex_2_1(sizes):
     if not isinstance(sizes, dict) or set(sizes) != set(SIZES):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(SIZES)}. Fill in the stub, key by key.")
     for key, right in SIZES.items():
-        met = tuple(sizes[key]) if isinstance(sizes[key], list | torch.Size) else sizes[key]
-        if type(met) is not type(right):
-            kind = "a tuple of four integers" if isinstance(right, tuple) else "a whole number"
-            raise Wrong(f"`{key}` should be {kind}, but it is {repr(met)[:60]}.")
+        met = (whole_numbers if isinstance(right, tuple) else whole_number)(f"`{key}`", sizes[key])
         if met != right:
             raise Wrong(f"`{key}` is not {met}. {_slip_in_size(key, met)}")
 
@@ -45,6 +42,7 @@ def _slip_in_size(key: str, met) -> str:
         ("n", 6): "Each block has two layers: three stages of n blocks are 6n layers, not 3n.",
         ("convolutions", 20): "Of the 20 layers with weights, one is not a convolution.",
         ("convolutions", 18): "The stem is a convolution too.",
+        ("one block", conv): "A block has two convolutions, and each has a BatchNorm.",
         ("one block", 2 * conv): "Each of its two BatchNorms has two numbers for each channel.",
         ("one block", conv + norms // 2): "A block has two layers.",
         ("one block", 2 * conv + norms // 2): "There are two BatchNorms, and each has a scale AND a shift.",
@@ -53,6 +51,8 @@ def _slip_in_size(key: str, met) -> str:
         ("32 layers", 97_216): "n grows by more than one: how many blocks does each stage gain?",
         ("32 layers", 2 * 73_984): "Every stage gains blocks, not only the last.",
         ("32 layers", 6 * 73_984): "A block of stage 1 or 2 is smaller: it has 16 or 32 channels.",
+        ("32 layers", 464_154): "That is the whole net of 32 layers: how many MORE than 20 layers has it?",
+        ("32 layers", 193_536): "Each BatchNorm has two numbers for each channel.",
     }
     if not isinstance(met, tuple):
         otherwise = {
@@ -157,6 +157,10 @@ def _gradients(model: nn.Module) -> list:
     return [None if p.grad is None else p.grad.clone() for p in model.parameters()]
 
 
+def _norm_settings(model: nn.Module) -> list[tuple]:
+    return [(m.track_running_stats, m.momentum) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
 def _equal(one: list, other: list) -> bool:
     return all(a is b is None or (a is not None and b is not None and torch.equal(a, b)) for a, b in zip(one, other))  # noqa: B905
 
@@ -174,13 +178,13 @@ def ex_2_4(answer):
         right = _ratio(probes.activation_gradient_norm(model, images, labels))
         if training:
             F.cross_entropy(model(images), labels).backward()
-        before, stored = _state(model), _gradients(model)
+        before, stored, settings = _state(model), _gradients(model), _norm_settings(model)
         what = f"For a plain net of {depth} layers{'' if training else ' that comes in evaluation mode'} the ratio"
         met = answer(model, images.clone(), labels.clone())
         if met is ...:
             raise NotAttempted
         met = number("What gradient_ratio returns", met)
-        _expect_untouched(model, training, before, stored)
+        _expect_untouched(model, training, before, stored, settings)
         if not abs(met / right - 1) < 1e-3:
             hint = _slip_in_ratio(met, model, images, labels, right)
             raise Wrong(f"{what} should be {right:.4g}, but it is {met:.4g}. {hint}")
@@ -216,7 +220,9 @@ def _slip_in_ratio(met: float, model: nn.Module, images: Tensor, labels: Tensor,
     return next((hint for value, hint in known if abs(met / value - 1) < 1e-3), otherwise)
 
 
-def _expect_untouched(model: nn.Module, training: bool, before: dict[str, Tensor], stored: list) -> None:
+def _expect_untouched(
+    model: nn.Module, training: bool, before: dict[str, Tensor], stored: list, settings: list[tuple]
+) -> None:
     for name, tensor in model.state_dict().items():
         if not torch.equal(tensor, before[name]):
             hint = "A forward pass in training mode moves the running statistics: measure a copy.deepcopy(model)."
@@ -229,7 +235,12 @@ def _expect_untouched(model: nn.Module, training: bool, before: dict[str, Tensor
             "After the measurement the net, or a part of it, is in another mode. "
             "Put it back, or measure a copy.deepcopy(model)."
         )
-    if any(module._forward_hooks or module._backward_hooks for module in model.modules()):
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        raise Wrong("After the measurement some parameters are frozen: requires_grad_(False) was not taken back.")
+    if _norm_settings(model) != settings:
+        raise Wrong("After the measurement a BatchNorm no longer updates its statistics as before: measure a copy.")
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if any(getattr(module, kind) for module in model.modules() for kind in kinds):
         raise Wrong("After the measurement a hook is left on the net. Remove it: handle.remove().")
 
 
@@ -237,8 +248,8 @@ class _Rehearsal:
     """Stands in for networks, training and evaluation, and notes what it is asked to do."""
 
     def __init__(self, shallow: float, deep: float, test_shallow: float, test_deep: float) -> None:
-        self.images, self.test_images = torch.randn(20, 1, 4, 4), torch.randn(6, 1, 4, 4)
-        self.labels, self.test_labels = torch.arange(20) % 10, torch.arange(6)
+        self.images, self.test_images = torch.randn(1437, 1, 1, 1), torch.randn(360, 1, 1, 1)
+        self.labels, self.test_labels = torch.arange(1437) % 10, torch.arange(360) % 10
         self.errors = {("train", True): deep, ("train", False): shallow}
         self.errors |= {("test", True): test_deep, ("test", False): test_shallow}
         self.made: list[tuple[int, nn.Module]] = []
@@ -253,7 +264,7 @@ class _Rehearsal:
         self.fitted.append((model, images, labels, settings))
         return torch.ones(settings.get("iterations", 300))
 
-    def evaluate(self, model: nn.Module, images: Tensor, labels: Tensor, **_) -> tuple[float, float]:
+    def evaluate(self, model: nn.Module, images: Tensor, labels: Tensor, *_, **__) -> tuple[float, float]:
         parts = (("train", self.images), ("test", self.test_images))
         part = next((p for p, own in parts if images.shape == own.shape and torch.equal(images, own)), None)
         if part is None:

@@ -1,5 +1,6 @@
 """Chapter 2's checks accept right answers, however written, and say to each wrong one what belongs to it."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,15 @@ SIZES = {
 
 def test_2_1_accepts_right_answers(verdict, earns) -> None:
     written_differently = SIZES | {"after stage 2": [128, 32, 16, 16], "after stage 3": torch.Size((128, 64, 8, 8))}
-    for answer in (SIZES, written_differently):
+    as_arrays = {key: np.array(size) for key, size in SIZES.items()}
+    as_tensors = {key: torch.tensor(size, dtype=torch.float64) for key, size in SIZES.items()}
+    for answer in (
+        SIZES,
+        written_differently,
+        as_arrays,
+        as_tensors,
+        SIZES | {"n": 3.0, "one block": np.int64(73_984)},
+    ):
         assert verdict(checks.ex_2_1, answer) == "Exercise 2.1: right."
         assert earns(checks.ex_2_1, answer)
 
@@ -29,6 +38,7 @@ def test_2_1_agrees_with_the_network() -> None:
     nets = {depth: cifar_plain(depth) for depth in (20, 32)}
     count = {depth: sum(p.numel() for p in net.parameters()) for depth, net in nets.items()}
     assert count[32] - count[20] == SIZES["32 layers"]
+    assert count[32] == 464_154  # a mistake that the check names
     assert sum(p.numel() for p in nets[20].layer3[-1].parameters()) == SIZES["one block"]
     assert sum(isinstance(m, torch.nn.Conv2d) for m in nets[20].modules()) == SIZES["convolutions"]
     x = nets[20].layer2(nets[20].layer1(nets[20].conv1(torch.zeros(128, 3, 32, 32))))
@@ -45,7 +55,7 @@ def test_2_1_knows_the_stub(verdict, earns) -> None:
     [
         ("n", 6, "two layers"),
         ("n", 4, "6n + 2"),
-        ("n", 3.0, "whole number"),
+        ("n", 3.5, "whole number"),
         ("convolutions", 18, "stem is a convolution"),
         ("convolutions", 20, "one is not a convolution"),
         ("convolutions", 9, "no convolution"),
@@ -54,17 +64,21 @@ def test_2_1_knows_the_stub(verdict, earns) -> None:
         ("after stage 2", (128, 16, 16, 16), "16, 32 and 64"),
         ("after stage 2", (128, 32, 8, 8), "Stage 1 keeps 32x32"),
         ("after stage 3", (128, 64, 4, 4), "Stage 1 keeps 32x32"),
-        ("after stage 3", 64, "tuple of four"),
+        ("after stage 3", 64, "tuple of whole numbers"),
         ("one block", 73_728, "two BatchNorms has two numbers"),
         ("one block", 36_992, "two layers"),
         ("one block", 73_856, "scale AND a shift"),
         ("one block", 55_552, "64 channels come in"),
         ("one block", 74_112, "have no bias"),
-        ("after stage 3", "x" * 100, "tuple of four"),
+        ("after stage 3", "x" * 100, "tuple of whole numbers"),
+        ("after stage 3", torch.tensor([128, 64, 4, 4]), "not (128, 64, 4, 4)"),
+        ("one block", 36_864, "A block has two convolutions, and each has a BatchNorm"),
         ("one block", 1, "Two convolutions of"),
         ("32 layers", 97_216, "more than one"),
         ("32 layers", 147_968, "not only the last"),
         ("32 layers", 443_904, "16 or 32 channels"),
+        ("32 layers", 464_154, "how many MORE"),
+        ("32 layers", 193_536, "Each BatchNorm has two numbers"),
         ("32 layers", 1, "Add up"),
     ],
 )
@@ -280,6 +294,33 @@ def test_2_4_names_the_mistake(verdict, earns, write, source, old, new, words) -
     assert not earns(checks.ex_2_4, answer)
 
 
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        ("convs[0].register_forward_hook(lambda *_: None)", "hook is left"),
+        ("convs[0].register_forward_pre_hook(lambda *_: None)", "hook is left"),
+        ("convs[0].register_full_backward_hook(lambda *_: None)", "hook is left"),
+        ("convs[0].register_full_backward_pre_hook(lambda *_: None)", "hook is left"),
+        ("model.requires_grad_(False)", "frozen"),
+        ("model.bn1.weight.requires_grad = False", "frozen"),
+        ("model.bn1.track_running_stats = False", "measure a copy"),
+        ("model.bn1.momentum = 0", "measure a copy"),
+    ],
+)
+def test_2_4_notices_what_is_left(verdict, earns, write, left, words) -> None:
+    answer = write(IN_PLACE, "gradient_ratio", ("    model.train(mode)\n", f"    model.train(mode)\n    {left}\n"))
+    assert words in verdict(checks.ex_2_4, answer)
+    assert not earns(checks.ex_2_4, answer)
+
+
+def test_2_4_accepts_settings_that_are_put_back(verdict, write) -> None:
+    switched = [
+        ("    mode = model.training\n", "    mode = model.training\n    model.bn1.momentum = 0\n"),
+        ("    model.train(mode)\n", "    model.train(mode)\n    model.bn1.momentum = 0.1\n"),
+    ]
+    assert verdict(checks.ex_2_4, write(IN_PLACE, "gradient_ratio", *switched)) == "Exercise 2.4: right."
+
+
 def test_2_4_accepts_a_number_of_numpy_and_keeps_its_own_batch(verdict, write) -> None:
     by_numpy = ("return first / last", "images.zero_()\n    return torch.tensor(first / last).numpy()[()]")
     assert verdict(checks.ex_2_4, write(RATIO, "gradient_ratio", by_numpy)) == "Exercise 2.4: right."
@@ -326,7 +367,10 @@ def fair_demo(make_net, fit, evaluate, images, labels, test_images, test_labels)
 """
 
 
-@pytest.mark.parametrize("source", [FAIR, BY_LOSS])
+BY_POSITION = FAIR.replace("evaluate(net, images, labels)", "evaluate(net, images, labels, 512)")
+
+
+@pytest.mark.parametrize("source", [FAIR, BY_LOSS, BY_POSITION])
 def test_2_5_accepts_right_answers(verdict, earns, write, source) -> None:
     assert verdict(checks.ex_2_5, write(source, "fair_demo")) == "Exercise 2.5: right."
     assert earns(checks.ex_2_5, write(source, "fair_demo"))
@@ -352,9 +396,11 @@ def test_2_5_knows_the_stub(verdict, earns, write, body) -> None:
         (FAIR, "return errors[56] > errors[8]", "return errors[8] > errors[56]", "more errors on the training images"),
         (FAIR, "evaluate(net, images, labels)", "evaluate(net, test_images, test_labels)", "never evaluates on"),
         (FAIR, "evaluate(net, images, labels)", "evaluate(net, images, test_labels)", "do not belong"),
-        (FAIR, "evaluate(net, images, labels)", "evaluate(net, images, labels[torch.randperm(20)])", "do not belong"),
+        (FAIR, "evaluate(net, images, labels)", "evaluate(net, images, labels.flip(0))", "do not belong"),
         (FAIR, "fit(net, images, labels, iter", "fit(net, test_images, test_labels, iter", "on the test images"),
         (FAIR, "fit(net, images, labels, iter", "fit(net, images[:10], labels[:10], iter", "both get all"),
+        (FAIR, "fit(net, images, labels, iter", "fit(net, images[:500], labels[:500], iter", "both get all"),
+        (FAIR, "evaluate(net, images, labels)", "evaluate(net, images[:500], labels[:500])", "neither all training"),
         (FAIR, "        fit(net, images, labels, iterations=300, seed=0)\n", "", "before it was trained"),
         (FAIR, "(8, 56)", "(8, 20, 56)", "depths of the nets"),
         (FAIR, "evaluate(net, images, labels)", "evaluate(net, images[:10], labels[:10])", "neither all training"),
