@@ -5,22 +5,21 @@ A weights file from the internet is somebody else's file: it is compared with it
 """
 
 import hashlib
-import os
 import re
-import socket
 from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-_PATIENCE = 15  # seconds without an answer before a download is given up
+from resnet_edu.downloads import data_folder, download_into
 
 
 def load_weights(url: str, folder: str | Path | None = None) -> dict[str, Tensor]:
     """Return the state dict that is published at an address such as torchvision's ``weights.url``.
 
-    The file is looked for by its name, in the folder and in torch's own cache; in the end it is downloaded.
+    The file is looked for by its name, in the folder and in torch's own cache, and the first sound one is read. Where
+    there is none at all it is downloaded into the folder.
 
     Args:
         url: ends in ``NAME-HASH.pth``, HASH being the first hexadecimal digits of the file's SHA-256.
@@ -28,7 +27,7 @@ def load_weights(url: str, folder: str | Path | None = None) -> dict[str, Tensor
 
     Raises:
         FileNotFoundError: the file is in neither place and could not be downloaded.
-        ValueError: the address does not end in such a name, or the file is not the one that was published.
+        ValueError: the address does not end in such a name, or no file that is there is the one that was published.
 
     Example:
         >>> load_weights("https://example.org/weights.bin")
@@ -41,30 +40,34 @@ def load_weights(url: str, folder: str | Path | None = None) -> dict[str, Tensor
     published = re.fullmatch(r".+-([0-9a-f]{8,})\.pth", name)
     if published is None:
         raise ValueError(f"the address should end in NAME-HASH.pth, got {url}")
-    folder = Path(folder or os.environ.get("RESNET_EDU_DATA") or "data").expanduser()
-    places = [folder / name, Path(torch.hub.get_dir()) / "checkpoints" / name]
-    path = next((place for place in places if place.is_file()), None) or _download(url, places[0], published[1])
-    with path.open("rb") as file:
-        met = hashlib.file_digest(file, "sha256").hexdigest()
-    if not met.startswith(published[1]):
-        raise ValueError(f"{name} is damaged: its SHA-256 begins with {met[:8]}, not {published[1]}. Delete it.")
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _download(url: str, path: Path, checksum: str) -> Path:
-    """Fetch a file; only a whole one with the right checksum arrives at ``path``."""
-    before, is_new = socket.getdefaulttimeout(), not path.parent.exists()
+    places = [data_folder(folder) / name, Path(torch.hub.get_dir()) / "checkpoints" / name]
+    damaged = []
+    for path in places:
+        if path.is_file():
+            met = _sha256(path)
+            if met.startswith(published[1]):
+                return _read(path)
+            damaged.append(f"{path} is damaged: its SHA-256 begins with {met[:8]}, not {published[1]}. Delete it.")
+    if damaged:
+        raise ValueError(" ".join(damaged))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        socket.setdefaulttimeout(_PATIENCE)  # torch passes none, and a silent firewall would hang the notebook
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum, progress=False)
+        with download_into(places[0].parent):
+            torch.hub.download_url_to_file(url, str(places[0]), hash_prefix=published[1], progress=False)
     except (OSError, RuntimeError, HTTPException) as error:
-        if is_new and path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
-        raise FileNotFoundError(
-            f"{path.name} is not at hand and could not be downloaded ({type(error).__name__}). Run this once with a "
+        absent = FileNotFoundError(
+            f"{name} is not at hand and could not be downloaded ({type(error).__name__}). Run this once with a "
             "network, or put the file into the folder that the environment variable RESNET_EDU_DATA names."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return path
+        )
+        # a note, which a traceback shows: printed, the message stands in chapter 7, and paths are a machine's own
+        absent.add_note(f"It was looked for at {places[0]} and at {places[1]}.")
+        raise absent from error
+    return _read(places[0])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, map_location="cpu", weights_only=True)

@@ -9,7 +9,9 @@ import socket
 import struct
 import tarfile
 import urllib.request
+import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -20,12 +22,13 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, FashionMNIST
 
 from resnet_edu import data
-from resnet_edu.data.published import ARRAYS, PUBLISHED
+from resnet_edu.data import published as files
+from resnet_edu.data.published import ARRAYS, PUBLISHED, fingerprint
 
 
 def arrays_like(name: str, blank: bool = False) -> dict[str, np.ndarray]:
     """Arrays of the published counts and types, with noise or nothing on the images."""
-    _, shape, train, test, _ = PUBLISHED[name]
+    _, shape, train, test, *_ = PUBLISHED[name]
     random = np.random.default_rng(0)
     arrays = {}
     for part, count in (("train", train), ("test", test)):
@@ -36,7 +39,15 @@ def arrays_like(name: str, blank: bool = False) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def any_content(monkeypatch):
+    """Let any images count as published: these tests make theirs up."""
+    monkeypatch.setattr(files, "fingerprint", lambda images, labels: 0)
+    for name, published in PUBLISHED.items():
+        monkeypatch.setitem(PUBLISHED, name, published._replace(fingerprints=(0, 0)))
+
+
+@pytest.fixture
+def tiny(monkeypatch, any_content):
     """Shrink what counts as published to 40 and 20 images, so that a test can damage it in many ways."""
     for name, published in PUBLISHED.items():
         monkeypatch.setitem(PUBLISHED, name, published._replace(train=40, test=20))
@@ -118,7 +129,7 @@ def test_unknown_name_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("name", "train", "shape"), [("fashion_mnist", 60_000, (1, 28, 28)), ("cifar10", 50_000, (3, 32, 32))]
 )
-def test_npz_of_the_published_size_is_read(name, train, shape, tmp_path):
+def test_npz_of_the_published_size_is_read(name, train, shape, tmp_path, any_content):
     arrays = arrays_like(name, blank=True)
     arrays["train_images"][7] = 3
     np.savez_compressed(tmp_path / f"{name}.npz", **arrays)
@@ -230,6 +241,82 @@ def test_another_file_called_npz_is_an_error(content, tmp_path):
     (tmp_path / "cifar10.npz").write_bytes(content)
     with pytest.raises(ValueError, match="truncated or damaged"):
         data.load("cifar10", tmp_path)
+
+
+def cannot(error):
+    def open_archive(path):
+        raise error
+
+    return open_archive
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "Permission denied"), OSError(5, "Input/output error"), MemoryError(), None],
+    ids=["permission", "disk", "memory", "folder"],
+)
+def test_a_file_that_cannot_be_read_now_is_not_called_damaged(error, tmp_path, monkeypatch):
+    (tmp_path / "cifar10.npz").mkdir()
+    if error is not None:
+        monkeypatch.setattr(zipfile, "ZipFile", cannot(error))
+    with pytest.raises(OSError, match=r"cifar10\.npz cannot be read now .*try again") as said:
+        data.load("cifar10", tmp_path)
+    assert "damaged" not in str(said.value) and "delete" not in str(said.value)
+
+
+@pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), OSError("Invalid data stream")])
+def test_what_zipfile_raises_over_damage_is_called_damage(error, tmp_path, monkeypatch):
+    (tmp_path / "cifar10.npz").write_bytes(b"")
+    monkeypatch.setattr(zipfile, "ZipFile", cannot(error))
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        data.load("cifar10", tmp_path)
+
+
+def invert(array):
+    array[3] = 255 - array[3]
+
+
+def exchange(one, other):
+    one[0], other[1] = other[1].copy(), one[0].copy()
+
+
+ALTERED = {
+    "an image inverted": (lambda a: invert(a["train_images"]), "training"),
+    "a pixel changed": (lambda a: a["test_images"].__setitem__((0, 0, 0, 0), a["test_images"][0, 0, 0, 0] ^ 1), "test"),
+    "blank images": (lambda a: a["train_images"].fill(0), "training"),
+    "two labels exchanged": (lambda a: exchange(a["test_labels"], a["test_labels"]), "test"),
+    "an image from the other split": (lambda a: exchange(a["train_images"], a["test_images"]), "training"),
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_altered_npz_of_the_right_form_is_an_error(how, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fingerprint", fingerprint)
+    arrays = arrays_like("cifar10")
+    tensors = [torch.from_numpy(arrays[key]) for key in ARRAYS]
+    prints = fingerprint(*tensors[:2]), fingerprint(*tensors[2:])
+    monkeypatch.setitem(PUBLISHED, "cifar10", PUBLISHED["cifar10"]._replace(fingerprints=prints))
+    order = np.random.default_rng(1).permutation(40)
+    shuffled = {key: array[order] if key.startswith("train") else array[::-1] for key, array in arrays.items()}
+    np.savez(tmp_path / "cifar10.npz", **shuffled)
+    assert_same(data.load("cifar10", tmp_path), shuffled)  # the order is free
+    spoil, split = ALTERED[how]
+    spoil(arrays)
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    with pytest.raises(
+        ValueError, match=f"not what was published: the {split} images or labels .*: delete it"
+    ) as error:
+        data.load("cifar10", tmp_path)
+    assert str(tmp_path / "cifar10.npz") in str(error.value)
+
+
+def test_fingerprint_by_hand():
+    images = torch.tensor([[[[1, 2]]], [[[3, 4]]]], dtype=torch.uint8)
+    sums = sorted([zlib.crc32(bytes([1, 2]), 7), zlib.crc32(bytes([3, 4]), 5)])
+    expected = zlib.crc32(struct.pack("<2I", *sums))
+    assert fingerprint(images, torch.tensor([7, 5])) == expected
+    assert fingerprint(images.flip(0), torch.tensor([5, 7])) == expected
+    assert fingerprint(images, torch.tensor([5, 7])) != expected
 
 
 # --- torchvision's form ----------------------------------------------------------------------------------------------
@@ -368,6 +455,49 @@ def test_folder_that_cannot_be_written_is_the_same_error(tiny, network, tmp_path
         data.load("cifar10", tmp_path / "file")
 
 
+# --- averaged, three channels ----------------------------------------------------------------------------------------
+
+
+def dataset_of(train: list, test: list) -> data.Dataset:
+    """A data set of these images, each a list of channels."""
+    images = [torch.tensor(part, dtype=torch.uint8) for part in (train, test)]
+    labels = [torch.arange(len(part)) for part in images]
+    return data.Dataset("tiny", images[0], labels[0], images[1], labels[1], ("a", "b"))
+
+
+def test_averaged_by_hand():
+    first = [[0, 1, 10, 20], [0, 1, 30, 41], [255, 255, 7, 7], [255, 254, 7, 8]]
+    # means 0.5, 25.25, 254.75, 7.25; a half goes to the even neighbour
+    second = [[1, 2, 0, 0], [1, 2, 0, 3], [2, 3, 1, 1], [2, 3, 1, 0]]  # 1.5, 0.75, 2.5, 0.75
+    dataset = dataset_of([[first], [second]], [[second]])
+    small = data.averaged(dataset, 2)
+    assert small.train_images.tolist() == [[[[0, 25], [255, 7]]], [[[2, 1], [2, 1]]]]
+    assert small.test_images.tolist() == [[[[2, 1], [2, 1]]]]
+    assert small.train_images.dtype == torch.uint8 and small.train_labels.tolist() == [0, 1]
+    assert dataset.train_images.shape == (2, 1, 4, 4)
+    assert data.averaged(dataset, 1).train_images.flatten().tolist() == [72, 1]  # 1151 / 16 and 22 / 16
+    same = data.averaged(dataset, 4)
+    assert torch.equal(same.train_images, dataset.train_images) and same.name == "tiny"
+
+
+def test_averaged_keeps_the_order_of_more_images_than_one_part_holds():
+    images = torch.arange(5003).remainder(251).to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    dataset = replace(dataset_of([[[[0]]]], [[[[0]]]]), train_images=images, test_images=images[:1])
+    assert torch.equal(data.averaged(dataset, 1).train_images, images[:, :, :1, :1])
+
+
+def test_three_channels_are_copies_of_the_grey_one():
+    dataset = dataset_of([[[[1, 2], [3, 4]]], [[[5, 6], [7, 8]]]], [[[[9, 10], [11, 12]]]])
+    wide = data.with_three_channels(dataset)
+    assert wide.train_images.tolist() == [[[[1, 2], [3, 4]]] * 3, [[[5, 6], [7, 8]]] * 3]
+    assert wide.test_images.tolist() == [[[[9, 10], [11, 12]]] * 3]
+    assert wide.train_labels.tolist() == [0, 1] and wide.classes == dataset.classes
+    assert data.with_three_channels(wide) is wide
+    two = replace(dataset, train_images=wide.train_images[:, :2], test_images=wide.test_images[:, :2])
+    with pytest.raises(ValueError, match="these have 2"):
+        data.with_three_channels(two)
+
+
 # --- statistics ------------------------------------------------------------------------------------------------------
 
 
@@ -459,7 +589,7 @@ def test_real_data_has_the_known_statistics(name, mean, std):
     folder = Path(os.environ.get("RESNET_EDU_DATA", "data"))
     if not (folder / f"{name}.npz").exists():
         pytest.skip(f"no {name}.npz in {folder}")
-    dataset = data.load(name)
+    dataset = data.load(name)  # which compares the fingerprints
     met = data.channel_statistics(dataset.train_images)
     np.testing.assert_allclose(met[0], mean, atol=5e-5)
     np.testing.assert_allclose(met[1], std, atol=5e-5)

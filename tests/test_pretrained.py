@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.models import ResNet50_Weights
 
-from resnet_edu import pretrained
+from resnet_edu.downloads import PATIENCE
 from resnet_edu.pretrained import load_weights
 
 
@@ -47,12 +47,25 @@ def test_from_a_folder_the_environment_and_the_cache(tmp_path, monkeypatch) -> N
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_damaged_file_is_refused(tmp_path) -> None:
-    url = saved(tmp_path, nn.Linear(3, 2).state_dict())
-    with (tmp_path / url.rsplit("/", maxsplit=1)[-1]).open("ab") as file:
-        file.write(b"!")
-    with pytest.raises(ValueError, match="is damaged"):
-        load_weights(url, tmp_path)
+@pytest.mark.parametrize("where", ["folder", "cache"])
+def test_a_damaged_file_is_refused_by_its_path_until_a_sound_one_is_found(where, tmp_path) -> None:
+    places = {"folder": tmp_path / "folder", "cache": tmp_path / "cache" / "checkpoints"}
+    url = saved(places[where], nn.Linear(3, 2).state_dict())
+    name = url.rsplit("/", maxsplit=1)[-1]
+    spoilt = places.pop(where) / name
+    sound = spoilt.read_bytes()
+    spoilt.write_bytes(sound + b"!")
+    with pytest.raises(ValueError, match=r"is damaged: .* Delete it") as error:
+        load_weights(url, tmp_path / "folder")
+    assert str(error.value).startswith(str(spoilt))
+    (other,) = places.values()
+    other.mkdir(parents=True, exist_ok=True)
+    (other / name).write_bytes(b"!")
+    with pytest.raises(ValueError, match="is damaged") as error:
+        load_weights(url, tmp_path / "folder")
+    assert str(spoilt) in str(error.value) and str(other / name) in str(error.value)
+    (other / name).write_bytes(sound)
+    assert list(load_weights(url, tmp_path / "folder")) == ["weight", "bias"]
 
 
 class Runs:
@@ -71,9 +84,12 @@ def test_a_file_that_would_run_something_is_refused(tmp_path, capsys) -> None:
 
 def test_a_missing_file_is_said_and_leaves_nothing_behind(tmp_path) -> None:
     before = socket.getdefaulttimeout()
-    with pytest.raises(FileNotFoundError, match=r"resnet50-11ad3fa6\.pth is not at hand .* RESNET_EDU_DATA"):
-        load_weights(ResNet50_Weights.IMAGENET1K_V2.url, tmp_path / "new")
+    with pytest.raises(FileNotFoundError, match=r"resnet50-11ad3fa6\.pth is not at hand .* RESNET_EDU_DATA") as error:
+        load_weights(ResNet50_Weights.IMAGENET1K_V2.url, tmp_path / "new" / "data")
     assert not (tmp_path / "new").exists()
+    assert str(tmp_path) not in str(error.value)  # chapter 7 prints the message
+    (note,) = error.value.__notes__
+    assert all(str(tmp_path / place / "resnet50-11ad3fa6.pth") in note for place in ("new/data", "cache/checkpoints"))
     assert socket.getdefaulttimeout() == before
 
 
@@ -88,7 +104,7 @@ def test_a_download_arrives_in_the_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
     for _ in range(2):
         assert list(load_weights(url, tmp_path / "data")) == ["weight", "bias"]
-    assert asked == [(url, url[-12:-4], pretrained._PATIENCE)]
+    assert asked == [(url, url[-12:-4], PATIENCE)]
 
 
 def test_an_address_without_a_checksum_is_refused() -> None:

@@ -1,6 +1,5 @@
 """A data set whole in memory: loaded by its name, averaged down, or given three channels."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resnet_edu.data.published import PUBLISHED, read
+from resnet_edu.downloads import data_folder
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -19,6 +19,19 @@ class Dataset:
     """Images and labels of a training and a test set, whole in memory.
 
     Images are uint8 of shape (N, C, H, W) with values 0 to 255; labels are int64 of shape (N,) and index ``classes``.
+
+    Args:
+        name: as a title has it.
+        train_images, train_labels: the images to learn from.
+        test_images, test_labels: the images to be judged by.
+        classes: their names, by label.
+
+    Example:
+        >>> images, labels = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1])
+        >>> Dataset("shirts", images, labels, images[:1], labels[:1], ("shirt", "no shirt"))
+        Dataset('shirts': 2 training and 1 test images of (1, 4, 4), 2 classes)
+
+    First met in chapter 1, as what `load` returns.
     """
 
     name: str
@@ -47,6 +60,7 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
     Raises:
         ValueError: no data set has this name, or a file is truncated or is not what was published.
         FileNotFoundError: the data set is not in the folder and could not be downloaded.
+        OSError: its file cannot be read now, for want of permission, of memory or of a sound disk.
 
     Example:
         >>> digits = load("digits")
@@ -61,12 +75,15 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
         return _digits()
     if name not in PUBLISHED:
         raise ValueError(f"no data set is called {name!r}; there are: digits, {', '.join(PUBLISHED)}")
-    folder = Path(folder or os.environ.get("RESNET_EDU_DATA") or "data").expanduser().absolute()
-    return Dataset(name, *read(name, folder), PUBLISHED[name].classes)
+    return Dataset(name, *read(name, data_folder(folder)), PUBLISHED[name].classes)
 
 
 def averaged(dataset: Dataset, size: int) -> Dataset:
-    """Return the data set with its images averaged down to ``size`` x ``size`` pixels.
+    """Return the data set with its images averaged down to ``size`` x ``size`` pixels, rounded to whole values.
+
+    Args:
+        dataset: of square images; it stays as it was.
+        size: side of the new images; it divides the side of the old ones.
 
     Raises:
         ValueError: the size is not a part of the images' side.
@@ -91,12 +108,23 @@ def averaged(dataset: Dataset, size: int) -> Dataset:
 def with_three_channels(dataset: Dataset) -> Dataset:
     """Return the data set with grey images repeated over three channels, for networks that take colour.
 
+    Args:
+        dataset: of images with one channel, or with three, which come back as they are.
+
+    Raises:
+        ValueError: the images have another number of channels.
+
     Example:
         >>> with_three_channels(load("digits")).train_images.shape
         torch.Size([1437, 3, 8, 8])
+
+    Used by the training runs of chapters 8 and 9, ``python -m resnet_edu.train``.
     """
-    if dataset.train_images.shape[1] == 3:
+    channels = dataset.train_images.shape[1]
+    if channels == 3:
         return dataset
+    if channels != 1:
+        raise ValueError(f"only grey images, of 1 channel, can be repeated over three: these have {channels}")
     train, test = (images.repeat(1, 3, 1, 1) for images in (dataset.train_images, dataset.test_images))
     return replace(dataset, train_images=train, test_images=test)
 
