@@ -32,6 +32,8 @@ def test_no_provenance_is_left_without_its_numbers() -> None:
         ("python experiments/paper.py --scale small", "experiments/paper.py"),
         ("python -m resnet_edu.train --model cifar_resnet20", "resnet_edu/train/__main__.py"),
         ("python -m resnet_edu.train.record", "resnet_edu/train/record.py"),
+        ("torchrun --nproc-per-node=4 -m resnet_edu.train --out x", "resnet_edu/train/__main__.py"),
+        ("torchrun --nproc-per-node=4 experiments/paper.py", "experiments/paper.py"),
     ],
 )
 def test_a_command_is_traced_to_its_file(command: str, file: str) -> None:

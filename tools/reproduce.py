@@ -48,12 +48,17 @@ def used_by(name: str) -> list[str]:
     return links
 
 
+def words_of(command: str) -> list[str]:
+    """What a recorded command says to Python, ``SCRIPT ...`` or ``-m PACKAGE ...``, also where torchrun started it."""
+    return [word for word in command.split()[1:] if not word.startswith("--nproc")]
+
+
 def source_of(command: str) -> Path:
-    """The file that a recorded command runs: ``python SCRIPT ...`` or ``python -m PACKAGE ...``."""
-    words = command.split()
-    if words[1] != "-m":
-        return ROOT / words[1]
-    module = ROOT.joinpath(*words[2].split("."))
+    """The file that a recorded command runs."""
+    words = words_of(command)
+    if words[0] != "-m":
+        return ROOT / words[0]
+    module = ROOT.joinpath(*words[1].split("."))
     return module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
 
 
@@ -105,7 +110,7 @@ def entry(path: Path) -> str:
         "Data": data(run),
         "File": f"{run['rows']:,} rows of {', '.join(run['columns'])}; SHA-256 `{run['sha256'][:16]}…`",
     }
-    about = first_line(source_of(run["command"]), run["command"].split()[2])
+    about = first_line(source_of(run["command"]), *words_of(run["command"])[1:2])
     return f"## `{run['file']}`\n\n{about}\n\n{table(rows)}"
 
 
