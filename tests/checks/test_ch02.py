@@ -401,6 +401,7 @@ def test_2_5_knows_the_stub(verdict, earns, write, body) -> None:
         (FAIR, "fit(net, images, labels, iter", "fit(net, images[:10], labels[:10], iter", "both get all"),
         (FAIR, "fit(net, images, labels, iter", "fit(net, images[:500], labels[:500], iter", "both get all"),
         (FAIR, "evaluate(net, images, labels)", "evaluate(net, images[:500], labels[:500])", "neither all training"),
+        (FAIR, "evaluate(net, images, labels)", "evaluate(net, images, labels, labels)", "in your line"),
         (FAIR, "        fit(net, images, labels, iterations=300, seed=0)\n", "", "before it was trained"),
         (FAIR, "(8, 56)", "(8, 20, 56)", "depths of the nets"),
         (FAIR, "evaluate(net, images, labels)", "evaluate(net, images[:10], labels[:10])", "neither all training"),
