@@ -288,6 +288,9 @@ def init_weights(model: nn.Module) -> None:
     Variance 2 / fan_out keeps the size of the gradient through a stack of ReLUs (He et al. 2015, arXiv:1502.01852:
     the authors' earlier paper, not ResNet's). Linear layers keep PyTorch's own.
 
+    Args:
+        model: any module; its ``nn.Conv2d``, ``nn.BatchNorm2d`` and ``nn.GroupNorm`` are changed in place.
+
     Example:
         >>> conv = conv1x1(3, 5000)
         >>> init_weights(conv)

@@ -4,6 +4,7 @@ Not torchvision's ResNet-18: ResNet-20 has 0.27 million parameters, a 3x3 stem w
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,11 @@ def make_shortcut(
 def blocks_per_stage(depth: int) -> int:
     """Return n for a depth of 6n+2: three stages of n blocks of two convolutions, the stem and the classifier.
 
+    Args:
+        depth: 6n+2, an integer.
+
     Raises:
+        TypeError: the depth is no integer.
         ValueError: the depth is not 6n+2 with n of at least 1; the two nearest depths are named.
 
     Example:
@@ -84,6 +89,8 @@ def blocks_per_stage(depth: int) -> int:
 
     He et al. 2015, section 4.2. Built in chapter 2.
     """
+    if not isinstance(depth, Integral):
+        raise TypeError(f"depth must be an integer, 6n+2, got {depth!r}")
     n = max(1, (depth - 2) // 6)
     if depth != 6 * n + 2:
         raise ValueError(f"depth must be 6n+2 with n of at least 1, got {depth}; nearest: {6 * n + 2} or {6 * n + 8}")
@@ -94,8 +101,9 @@ class CifarNet(nn.Module):
     """A 3x3 stem, three stages of n blocks, global average pooling and a linear classifier.
 
     Args:
-        block: `BasicBlock` or `PlainBlock`, or one that takes their arguments.
-        n: blocks in each stage.
+        block: `BasicBlock` or `PlainBlock`, or one that takes their arguments and gives `planes` channels, as they do
+            (a `Bottleneck` gives four times as many; `ResNet` stacks it).
+        n: blocks in each stage, at least 1.
         shortcut: "A", "B" or "C", see `make_shortcut`; a `PlainBlock` discards it.
         widths: channels of the three stages.
         in_channels: channels of the images.
@@ -106,7 +114,9 @@ class CifarNet(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, num_classes); the stages work at H, H/2 and H/4.
 
     Raises:
-        ValueError: widths are not three positive numbers, or shortcut is another letter.
+        TypeError: n is no integer.
+        ValueError: n is below 1, the block's `expansion` is not 1, widths are not three positive numbers, or shortcut
+            is another letter.
 
     Example:
         >>> CifarNet(BasicBlock, 1, widths=(4, 8, 16), in_channels=1)(torch.zeros(2, 1, 8, 8)).shape
@@ -127,6 +137,15 @@ class CifarNet(nn.Module):
         norm_layer: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(n, Integral):
+            raise TypeError(f"n must be an integer, the number of blocks in each stage, got {n!r}")
+        if n < 1:
+            raise ValueError(f"n must be at least 1 block a stage, got {n}")
+        if getattr(block, "expansion", 1) != 1:
+            raise ValueError(
+                f"CifarNet stacks blocks that give `planes` channels, and {block.__name__} gives {block.expansion} "
+                "times as many (its expansion): use BasicBlock or PlainBlock here, or stack it with ResNet"
+            )
         if len(widths) != 3 or min(widths) < 1:
             raise ValueError(f"widths must be three positive numbers, one a stage, got {widths}")
         self._norm_layer = nn.BatchNorm2d if norm_layer is None else norm_layer
@@ -180,6 +199,7 @@ def cifar_resnet(
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
+        TypeError: the depth is no integer.
         ValueError: the depth is not 6n+2, or see `CifarNet`.
 
     Example:
@@ -211,6 +231,7 @@ def cifar_plain(
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
+        TypeError: the depth is no integer.
         ValueError: the depth is not 6n+2, or see `CifarNet`.
 
     Example:

@@ -57,7 +57,8 @@ class ResNet(nn.Module):
         block: `BasicBlock`, `Bottleneck`, `PlainBlock`, torchvision's, or another with `expansion` and their arguments.
         layers: blocks in each of the four stages.
         num_classes: classes.
-        zero_init_residual: start the last norm of each block at zero, so that each block starts as relu(x).
+        zero_init_residual: start the last norm of each block (its `bn3`, else its `bn2`) at zero, so that each block
+            starts as the ReLU of its shortcut.
         groups: groups of each 3x3 convolution (`Bottleneck` only).
         width_per_group: 64 is ResNet; see `Bottleneck`.
         replace_stride_with_dilation: three flags, for layer2 to layer4: keep the size and dilate (`Bottleneck` only).
@@ -244,13 +245,26 @@ def resnet152(**kwargs: Any) -> ResNet:
     return ResNet(Bottleneck, [3, 8, 36, 3], **kwargs)
 
 
+def _with_own(kwargs: dict[str, Any], **own: int) -> dict[str, Any]:
+    """The arguments, with those that make a network what it is; another value for one of them is refused."""
+    for name, value in own.items():
+        if kwargs.get(name, value) != value:
+            raise ValueError(
+                f"this network has {name}={value}, got {kwargs[name]}: leave it out, or build ResNet(Bottleneck, ...)"
+            )
+    return kwargs | own
+
+
 def resnext50_32x4d(**kwargs: Any) -> ResNet:
     """Return ResNeXt-50, 32 groups of 4 channels: 25,028,904 parameters.
 
     Args:
-        **kwargs: see `ResNet`.
+        **kwargs: see `ResNet`; `groups` and `width_per_group` can only be the network's own.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
+
+    Raises:
+        ValueError: another `groups` or `width_per_group`.
 
     Example:
         >>> with torch.device("meta"):  # shapes only, nothing is drawn
@@ -259,16 +273,19 @@ def resnext50_32x4d(**kwargs: Any) -> ResNet:
 
     Xie et al. 2016, arXiv:1611.05431, Table 1. Chapter 12.
     """
-    return ResNet(Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4, **kwargs)
+    return ResNet(Bottleneck, [3, 4, 6, 3], **_with_own(kwargs, groups=32, width_per_group=4))
 
 
 def resnext101_32x8d(**kwargs: Any) -> ResNet:
     """Return ResNeXt-101, 32 groups of 8 channels: 88,791,336 parameters.
 
     Args:
-        **kwargs: see `ResNet`.
+        **kwargs: see `ResNet`; `groups` and `width_per_group` can only be the network's own.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
+
+    Raises:
+        ValueError: another `groups` or `width_per_group`.
 
     Example:
         >>> with torch.device("meta"):  # shapes only, nothing is drawn
@@ -277,16 +294,19 @@ def resnext101_32x8d(**kwargs: Any) -> ResNet:
 
     Xie et al. 2016, arXiv:1611.05431. Chapter 12.
     """
-    return ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8, **kwargs)
+    return ResNet(Bottleneck, [3, 4, 23, 3], **_with_own(kwargs, groups=32, width_per_group=8))
 
 
 def resnext101_64x4d(**kwargs: Any) -> ResNet:
     """Return ResNeXt-101, 64 groups of 4 channels: 83,455,272 parameters.
 
     Args:
-        **kwargs: see `ResNet`.
+        **kwargs: see `ResNet`; `groups` and `width_per_group` can only be the network's own.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
+
+    Raises:
+        ValueError: another `groups` or `width_per_group`.
 
     Example:
         >>> with torch.device("meta"):  # shapes only, nothing is drawn
@@ -295,16 +315,19 @@ def resnext101_64x4d(**kwargs: Any) -> ResNet:
 
     Xie et al. 2016, arXiv:1611.05431, Table 4. Chapter 12.
     """
-    return ResNet(Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4, **kwargs)
+    return ResNet(Bottleneck, [3, 4, 23, 3], **_with_own(kwargs, groups=64, width_per_group=4))
 
 
 def wide_resnet50_2(**kwargs: Any) -> ResNet:
     """Return Wide ResNet-50-2, 3x3 convolutions twice as wide: 68,883,240 parameters.
 
     Args:
-        **kwargs: see `ResNet`.
+        **kwargs: see `ResNet`; `width_per_group` can only be the network's own.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
+
+    Raises:
+        ValueError: another `width_per_group`.
 
     Example:
         >>> with torch.device("meta"):  # shapes only, nothing is drawn
@@ -313,16 +336,19 @@ def wide_resnet50_2(**kwargs: Any) -> ResNet:
 
     Zagoruyko and Komodakis 2016, arXiv:1605.07146, Table 8. Chapter 12.
     """
-    return ResNet(Bottleneck, [3, 4, 6, 3], width_per_group=128, **kwargs)
+    return ResNet(Bottleneck, [3, 4, 6, 3], **_with_own(kwargs, width_per_group=128))
 
 
 def wide_resnet101_2(**kwargs: Any) -> ResNet:
     """Return Wide ResNet-101-2, 3x3 convolutions twice as wide: 126,886,696 parameters.
 
     Args:
-        **kwargs: see `ResNet`.
+        **kwargs: see `ResNet`; `width_per_group` can only be the network's own.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
+
+    Raises:
+        ValueError: another `width_per_group`.
 
     Example:
         >>> with torch.device("meta"):  # shapes only, nothing is drawn
@@ -331,4 +357,4 @@ def wide_resnet101_2(**kwargs: Any) -> ResNet:
 
     Zagoruyko and Komodakis 2016, arXiv:1605.07146. Chapter 12.
     """
-    return ResNet(Bottleneck, [3, 4, 23, 3], width_per_group=128, **kwargs)
+    return ResNet(Bottleneck, [3, 4, 23, 3], **_with_own(kwargs, width_per_group=128))

@@ -2,12 +2,13 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torchvision.models.resnet as tv
 from torch import nn
 
-from resnet_edu.blocks import BasicBlock, PlainBlock
+from resnet_edu.blocks import BasicBlock, Bottleneck, PlainBlock
 from resnet_edu.cifar import CifarNet, ZeroPadShortcut, blocks_per_stage, cifar_plain, cifar_resnet, make_shortcut
 
 PAPER = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
@@ -131,6 +132,24 @@ def test_a_depth_that_is_not_6n_plus_2_names_its_neighbours(build, depth, neares
 
 def test_blocks_per_stage():
     assert [blocks_per_stage(depth) for depth in (8, 50, 110, 1202)] == [1, 8, 18, 200]
+
+
+@pytest.mark.parametrize("depth", [20.0, "20", None])
+@pytest.mark.parametrize("build", [cifar_plain, cifar_resnet])
+def test_a_depth_that_is_no_integer(build, depth):
+    with pytest.raises(TypeError, match=f"depth must be an integer, 6n\\+2, got {depth!r}"):
+        build(depth)
+    assert blocks_per_stage(np.int64(20)) == 3
+
+
+def test_wrong_blocks_and_wrong_numbers_of_them():
+    for n in (0, -1):
+        with pytest.raises(ValueError, match=f"at least 1 block a stage, got {n}"):
+            CifarNet(BasicBlock, n, widths=(4, 4, 4))
+    with pytest.raises(TypeError, match=r"n must be an integer, .* got 1\.0"):
+        CifarNet(BasicBlock, 1.0, **SMALL)
+    with pytest.raises(ValueError, match="Bottleneck gives 4 times as many"):
+        CifarNet(Bottleneck, 1, **SMALL)
 
 
 @pytest.mark.parametrize("option", ["D", "a", "", "AB", None])

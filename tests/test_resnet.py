@@ -84,6 +84,25 @@ def test_the_ten_networks_equal_torchvisions_bit_for_bit(name):
     assert_equal_states(fresh_ours, fresh_theirs)
 
 
+OWN = {
+    "resnext50_32x4d": {"groups": 32, "width_per_group": 4},
+    "resnext101_32x8d": {"groups": 32, "width_per_group": 8},
+    "resnext101_64x4d": {"groups": 64, "width_per_group": 4},
+    "wide_resnet50_2": {"width_per_group": 128},
+    "wide_resnet101_2": {"width_per_group": 128},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_makes_a_network_can_be_repeated_but_not_changed(name):
+    for build in (getattr(resnet, name), getattr(tv, name)):
+        with torch.device("meta"):
+            assert count(build(**OWN[name])) == PARAMETERS[name]
+            for argument, value in OWN[name].items():
+                with pytest.raises(ValueError, match=f"{argument}.*{value}.* got {2 * value}"):
+                    build(**{argument: 2 * value})
+
+
 def draw_configuration(seed):
     """Arguments of ResNet at random, among them some that it must refuse."""
     rng = random.Random(seed)
@@ -178,11 +197,14 @@ def test_plain_34():
     assert [name for name in net.state_dict() if "downsample" in name] == []
 
 
-def test_zero_init_residual_starts_every_block_as_relu():
+def test_zero_init_residual_starts_every_block_as_the_relu_of_its_shortcut():
     for block in (BasicBlock, Bottleneck):
         net = ResNet(block, [2, 1, 1, 1], zero_init_residual=True).eval()
         x = torch.randn(2, 64 * block.expansion, 6, 6)
         assert torch.equal(net.layer1[1](x), torch.relu(x))
+        projected = net.layer2[0].downsample(x)
+        assert projected.abs().max() > 0  # the projection's own norm is left at 1
+        assert torch.equal(net.layer2[0](x), torch.relu(projected))
     with pytest.raises(ValueError, match="zero_init_residual needs a shortcut, and PlainBlock has none"):
         ResNet(PlainBlock, [1, 1, 1, 1], zero_init_residual=True)
 
