@@ -32,6 +32,11 @@ def expect_network(what: str, met: nn.Module, expected: nn.Module) -> None:
             value, wanted = getattr(convs[name], setting), getattr(conv, setting)
             hint = _setting_hint(name, setting, wanted)
             expect_equal(f"{what}: {setting} of {name}", _pair(value), _pair(wanted), hint)
+    for name, norm in expected.named_modules():
+        for setting in ("eps", "momentum") if isinstance(norm, nn.BatchNorm2d) else ():
+            wanted = getattr(norm, setting)  # a BatchNorm of one's own need not have it: its values are compared below
+            value = getattr(met.get_submodule(name), setting, wanted)
+            expect_equal(f"{what}: {setting} of {name}", value, wanted, "Leave both as nn.BatchNorm2d has them.")
     randomise(expected)
     met.load_state_dict(expected.state_dict())
     for training in (False, True):
@@ -195,6 +200,9 @@ def _block_slips(block: nn.Module, x: Tensor) -> list[tuple[Tensor, str]]:
         (branch.relu() + identity, before),
         ((branch.relu() + identity).relu(), before),
         ((linear + identity).relu(), "The ReLU between the convolutions is missing."),
+        ((branch - identity).relu(), "Look at the block's forward: F(x) and x are ADDED."),
+        ((identity - branch).relu(), "Look at the block's forward: F(x) and x are ADDED."),
+        ((branch * identity).relu(), "Look at the block's forward: F(x) and x are ADDED, not multiplied."),
     ]
 
 

@@ -1,4 +1,6 @@
-"""The comparison accepts a right module however it is written, and names what is wrong with a wrong one."""
+"""The comparisons accept a right module however it is written, and name what is wrong with a wrong one."""
+
+from functools import partial
 
 import pytest
 import torch
@@ -7,7 +9,9 @@ from torch.nn import functional as F
 
 from resnet_edu.blocks import BasicBlock, conv1x1
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
+from resnet_edu.checks.networks import expect_network
 from resnet_edu.checks.verdict import Wrong
+from resnet_edu.resnet import ResNet
 
 
 class OtherNames(nn.Module):
@@ -85,6 +89,13 @@ class FrozenNorm(OtherNames):
         return self
 
 
+class Capped(OtherNames):
+    """As right as ReLU is for small inputs; its first BatchNorm is followed by a limit that these never reach."""
+
+    def forward(self, x):
+        return F.relu(x + self.second(self.first(x).clamp(max=12)))
+
+
 def compare(answer: nn.Module) -> None:
     torch.manual_seed(0)
     reference = BasicBlock(4, 4)
@@ -110,6 +121,7 @@ def test_a_block_that_calls_its_shortcut_first_passes() -> None:
         (InPlace, "writes into its input|in-place"),
         (Detached, "detach"),
         (HalfDetached, "gradient of the block at its input.*detach"),
+        (Capped, "input ten times as large.*caps the values"),
         (FrozenNorm, "In training mode the output.*Look again"),
     ],
 )
@@ -130,6 +142,14 @@ def test_missing_and_surplus_parameters_are_named() -> None:
         expect_same_parameters("the block", without, reference, {})
 
 
+def test_a_hint_for_a_difference_is_not_given_where_there_is_none() -> None:
+    """A hint whose key is a difference of channels has the key 0 where the channels are equal."""
+    wide = BasicBlock(4, 4)
+    wide.conv2 = nn.Conv2d(4, 4, (1, 9), padding=(0, 4), bias=False)
+    with pytest.raises(Wrong, match=r"\(4, 4, 1, 9\).*Print the names and shapes"):
+        expect_same_parameters("the block", wide, BasicBlock(4, 4), {0: "The channels differ."})
+
+
 @pytest.mark.parametrize(("met", "said"), [(BasicBlock, "is the class BasicBlock"), (3, "but it is int")])
 def test_what_is_no_module_is_refused(met, said: str) -> None:
     with pytest.raises(Wrong, match=said):
@@ -144,3 +164,40 @@ def test_a_batchnorm_of_another_momentum_is_seen() -> None:
     expect_same_function("It", net(0.1), net(0.1), x, otherwise="?")
     with pytest.raises(Wrong, match=r"after a batch in training mode.*momentum"):
         expect_same_function("It", net(0.4), net(0.1), x, otherwise="?")
+
+
+class Joined(BasicBlock):
+    """A block in whose place of the addition a test puts something else."""
+
+    def forward(self, x):
+        branch = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(self.join(branch, x if self.downsample is None else self.downsample(x)))
+
+
+def small_network(block: type = BasicBlock, **options) -> nn.Module:
+    torch.manual_seed(0)
+    return ResNet(block, [1, 1, 1, 1], 5, **options)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [({"momentum": 0.01}, r"momentum of bn1 should be 0\.1"), ({"eps": 1e-3}, r"eps of bn1 should be 1e-05")],
+)
+def test_a_batchnorm_with_other_settings_is_named_in_a_network(setting, said: str) -> None:
+    expect_network("Net", small_network(), small_network())
+    with pytest.raises(Wrong, match=said):
+        expect_network("Net", small_network(norm_layer=partial(nn.BatchNorm2d, **setting)), small_network())
+
+
+@pytest.mark.parametrize(
+    ("join", "said"),
+    [
+        (torch.sub, "F.x. and x are ADDED"),
+        (lambda branch, identity: identity - branch, "F.x. and x are ADDED"),
+        (torch.mul, "not multiplied"),
+    ],
+)
+def test_a_network_whose_blocks_join_otherwise_is_named(join, said: str) -> None:
+    block = type("Otherwise", (Joined,), {"join": staticmethod(join)})
+    with pytest.raises(Wrong, match=f"what leaves layer1.0.*{said}"):
+        expect_network("Net", small_network(block), small_network())
