@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_edu.blocks import BasicBlock
+from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters, name_slip
 from resnet_edu.checks.scalars import number
 from resnet_edu.checks.verdict import NotAttempted, Wrong, exercise, expect_close
@@ -43,7 +44,6 @@ def ex_3_1(answer):
                 (1.5**10, "These layers are plain: nothing is added."),
                 (5, ALL_TEN),
                 (0.5, ALL_TEN),
-                (0.001, "Nearly: do not round it, write it as an expression."),
             ],
         ),
         "slope, 10 units, F(x) = x/2, x = 3": (
@@ -69,10 +69,10 @@ def ex_3_1(answer):
         met = number(f"`{name}`", answer[name])
         if not abs(met - right) <= 1e-3 * abs(right):  # nan is wrong too; the right number is not given away
             layer = "relu(x/2)" if "layers" in name else "relu(F(x) + x)"
-            hint = next(
-                (hint for number, hint in slips if abs(met - number) <= 1e-3 * abs(number)),
-                f"Write down y = {layer} for this question, and follow x through it.",
-            )
+            otherwise = f"Write down y = {layer} for this question, and follow x through it."
+            if abs(met - right) <= 0.03 * abs(right):
+                otherwise = "Nearly: do not round it, write it as an expression."
+            hint = next((hint for number, hint in slips if abs(met - number) <= 1e-3 * abs(number)), otherwise)
             raise Wrong(f"`{name}` is not {met:g}. {hint}")
 
 
@@ -212,7 +212,7 @@ def ex_3_3(answer):
     for size, inner in ((4, 6), (5, 3), (4, 4), (9, 20), (20, 9), (16, 16)):  # the last ones leave no gate to luck
         x, g, w1, w2 = torch.randn(size), torch.randn(size), torch.randn(inner, size), torch.randn(size, inner)
         given = [tensor.clone() for tensor in (x, w1, w2, g)]
-        with torch.inference_mode():  # in which autograd records nothing, whatever the answer switches on
+        with torch.inference_mode():  # in which enable_grad() alone does not make autograd record
             met = answer(*given)
         if met is ...:
             raise NotAttempted
@@ -297,6 +297,11 @@ def _addends(block: _Block, x: Tensor) -> dict[str, Tensor]:
 
 # (a ReLU before the addition, one after it), the right one first
 ORDERS = ((False, True), (True, True), (True, False), (False, False))
+_slip = slip_maker(lambda block, x, middle=F.relu: block.bn2(block.conv2(middle(block.bn1(block.conv1(x))))))
+NEW_BUGS = [  # that the broken block does not have, but its repair may bring in
+    *slips_at_the_addition(_slip),
+    (_slip(middle=same), "The ReLU after the first BatchNorm is missing."),
+]
 
 
 @exercise("3.4")
@@ -326,7 +331,7 @@ def ex_3_4(answer):
             reasons = list(_addends(reference, x))
         named = [(mistake, " ".join(filter(None, (reasons[place], extra)))) for mistake, place, extra in slips]
         otherwise = "It is relu(F(x) + shortcut), as in the chapter: compare it line by line."
-        expect_same_function(what, block, reference, x, slips=named, otherwise=otherwise)
+        expect_same_function(what, block, reference, x, slips=[*named, *NEW_BUGS], otherwise=otherwise)
 
 
 @exercise("3.5")
@@ -338,6 +343,8 @@ def ex_3_5(answer):
     if torch.equal(conv1.weight, before[0]) and torch.equal(conv2.weight, before[1]):
         raise Wrong("The weights are what they were: set those of the two convolutions that your function is given.")
     for name, conv in (("conv1", conv1), ("conv2", conv2)):
+        if conv.bias is not None:  # without one the unit scales with its input: a swap of small ones is one of all
+            raise Wrong(f"{name} has got a bias. The convolutions have no bias: set their weights only.")
         if conv.weight.shape != (2, 2, 3, 3):
             raise Wrong(
                 f"The weight of {name} should keep its shape (2, 2, 3, 3), but it has {tuple(conv.weight.shape)}."

@@ -44,6 +44,8 @@ def test_3_1_knows_the_stub(verdict, earns) -> None:
         (PLAIN, 1.5**10, "nothing is added"),
         (PLAIN, 5, "multiplies the slopes"),
         (PLAIN, 0.001, "do not round"),
+        (PLAIN, 0.00098, "do not round"),
+        (GROWING, 58, "do not round"),
         (PLAIN, 7, "relu(x/2)"),
         (GROWING, 0.5**10, "plain product"),
         (GROWING, 1 + 0.5**10, "in EVERY unit"),
@@ -136,6 +138,8 @@ def test_3_2_knows_the_stub(verdict, earns, write) -> None:
         (END, "return out", "neither a shortcut nor"),
         (END, "return F.relu(x)", "Only the shortcut"),
         (END, "return x.clone()", "comes out as it is"),
+        ("out = F.relu(out)\n", "out = F.relu6(out)\n", "caps the values"),
+        (END, "return (out + x).clamp(0, 20)", "caps the values"),
         (END, "return F.relu(out - x)", "x is subtracted"),
         (END, "return F.relu(x - out)", "F(x) is subtracted"),
         (END, "return F.relu(out * x)", "multiplied"),
@@ -341,7 +345,12 @@ def test_3_4_knows_the_stub(verdict, earns, write) -> None:
         ([("return F.relu(out + identity)", "return F.relu(out) + identity")], ["before", "after"]),
         ([("out = F.relu(self.bn1(self.conv1(x)))", "x = out = F.relu(self.bn1(self.conv1(x)))"),
           ("identity = self.downsample(x)", "identity = out")], ["overwritten by the first half"]),
-        ([("return F.relu(out + identity)", "return F.relu(out - identity)")], ["line by line"]),
+        ([("return F.relu(out + identity)", "return F.relu(out - identity)")], ["are ADDED"]),
+        ([("return F.relu(out + identity)", "return F.relu((out + identity) / 2)")], ["not averaged"]),
+        ([("return F.relu(out + identity)", "return F.relu(out + F.relu(identity))")], ["ReLU on the shortcut"]),
+        ([("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))")], ["after the first BatchNorm is missing"]),
+        ([("F.relu(self.bn1(self.conv1(x)))", "F.relu6(self.bn1(self.conv1(x)))")], ["caps the values"]),
+        ([("return F.relu(out + identity)", "return F.gelu(out + identity)")], ["line by line"]),
         ([("return F.relu(out + identity)", "return F.relu(out + x)")], ["RuntimeError in your line"]),
         ([("identity = x\n", "identity = x.relu_()\n")], ["FixedBlock"]),
     ],
@@ -419,6 +428,11 @@ def test_3_5_knows_the_stub(verdict, earns, write) -> None:
         (SECOND, "torch.tensor([[-1.0, 2], [2, -1]])", "swapped x minus x"),
         ("    conv1.weight[:, :, 1, 1] = torch.eye(2)\n",
          "    conv1.weight = nn.Parameter(torch.eye(2)[:, :, None, None])\n    return\n", "keep its shape"),
+        # right for small inputs only: the differences are shifted, so that the ReLU cuts nothing off up to 100
+        (f"torch.eye(2)\n    conv2.weight[:, :, 1, 1] = {SECOND}",
+         f"{SECOND}\n    conv2.weight[:, :, 1, 1] = torch.eye(2)\n"
+         "    conv1.bias, conv2.bias = nn.Parameter(torch.full((2,), 100.0)), nn.Parameter(torch.full((2,), -100.0))",
+         "set their weights only"),
     ],
 )  # fmt: skip
 def test_3_5_names_the_mistake(verdict, earns, write, old, new, words) -> None:
