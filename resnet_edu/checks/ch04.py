@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from resnet_edu.blocks import BasicBlock, conv1x1
 from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
+from resnet_edu.checks.scalars import whole_number
 from resnet_edu.checks.verdict import Wrong, exercise, expect_equal
 from resnet_edu.cifar import make_shortcut
 
@@ -29,8 +30,10 @@ def ex_4_1(answer):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(blocks)}. Fill in the stub, key by key.")
     for name, (option, inplanes, planes, stride, height) in blocks.items():
         met = answer[name]
-        if not isinstance(met, tuple | list) or [type(part) for part in met] != [str, int, int]:
+        if not isinstance(met, tuple | list) or len(met) != 3 or not isinstance(met[0], str):
             raise Wrong(f"`{name}` should be ({', '.join(PARTS)}), a word and two integers, but it is {met!r}.")
+        numbers = zip(PARTS[1:], met[1:], strict=True)
+        met = met[0], *(whole_number(f"In `{name}` the {part}", number) for part, number in numbers)
         shortcut = make_shortcut(option, inplanes, planes, stride)
         kind = {"NoneType": "identity", "ZeroPadShortcut": "zeros"}.get(type(shortcut).__name__, "projection")
         right = (kind, _size(BasicBlock(inplanes, planes, stride, shortcut)), -(-height // stride))
@@ -86,7 +89,7 @@ def _slips_in_parameters(inplanes: int, planes: int, projected: bool) -> list[tu
 @exercise("4.2")
 def ex_4_2(answer):
     """Check a basic block that makes its own shortcut: ``answer(inplanes, planes, stride)``."""
-    for inplanes, planes, stride in ((6, 6, 1), (4, 6, 1), (6, 6, 2), (4, 7, 2), (5, 3, 2)):
+    for inplanes, planes, stride in ((6, 6, 1), (4, 6, 1), (6, 6, 2), (4, 7, 2), (5, 3, 2), (6, 4, 1), (6, 6, 3)):
         _expect_block("MyBlock", answer, inplanes, planes, stride)
 
 
@@ -94,13 +97,15 @@ def ex_4_2(answer):
 def ex_4_3(answer):
     """Check a projection that averages where it shrinks: ``answer(inplanes, planes, stride)``."""
     cases = ((6, 5, 1), (5, 5)), ((4, 6, 2), (8, 6)), ((4, 6, 2), (9, 7)), ((4, 6, 3), (7, 8))
-    for (inplanes, planes, stride), size in cases:
+    where_channels_stay = ((6, 6, 2), (9, 7)), ((5, 5, 1), (5, 5))
+    for (inplanes, planes, stride), size in cases + where_channels_stay:
         what = f"pooled_projection({inplanes}, {planes}, {stride})"
         met = answer(inplanes, planes, stride)
         expect_module(what, met)
         expected = _PooledProjection(inplanes, planes, stride)
         few = {
             -2 * planes: "The BatchNorm is missing.",
+            -inplanes * planes - 2 * planes: "Convolution and BatchNorm belong to it also where the channels stay.",
             planes: "The convolution needs no bias: BatchNorm would subtract it.",
             8 * inplanes * planes: "The convolution is a 1x1.",
             2 * (inplanes - planes): "The BatchNorm comes after the convolution.",
@@ -113,6 +118,8 @@ def ex_4_3(answer):
             hint = "Half a window at the edge still counts: sizes round up, as the branch's do."
             if out.shape[2:] < torch.Size(side // stride for side in size):
                 hint = "The pooling shrinks by the stride, once: the convolution has stride 1."
+            elif out.shape[2:] > shape[2:]:
+                hint = "The maps are too large: windows of stride x stride pixels, side by side, and nothing is padded."
             expect_equal(f"The shape that {what} makes of {tuple(x.shape)}", tuple(out.shape), shape, hint)
         otherwise = "Average each window of stride x stride pixels, then 1x1 convolution, then BatchNorm."
         expect_same_function(what, met, expected, x, slips=POOL_SLIPS, otherwise=otherwise)
@@ -166,7 +173,7 @@ POOL_SLIPS = [
 @exercise("4.4")
 def ex_4_4(answer):
     """Check the repaired block, a class called as ``answer(inplanes, planes, stride)``."""
-    for inplanes, planes, stride in ((6, 6, 1), (6, 6, 2), (4, 6, 1), (1, 6, 1)):
+    for inplanes, planes, stride in ((6, 6, 1), (6, 6, 2), (4, 6, 1), (1, 6, 1), (4, 7, 2), (6, 4, 1), (6, 6, 3)):
         _expect_block("FixedBlock", answer, inplanes, planes, stride)
 
 

@@ -1,6 +1,8 @@
 """Chapter 4's checks accept right answers, however written, and say to each wrong one what belongs to it."""
 
+import numpy as np
 import pytest
+import torch
 
 from resnet_edu import checks
 from resnet_edu.blocks import BasicBlock
@@ -22,6 +24,21 @@ def test_4_1_accepts_the_predictions(verdict, earns, kind) -> None:
     answer = {name: kind(parts) for name, parts in SHORTCUTS.items()}
     assert verdict(checks.ex_4_1, answer) == "Exercise 4.1: right."
     assert earns(checks.ex_4_1, answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("b", ("zeros", 13_952, 32 / 2)),
+        ("b", ("zeros", np.int64(13_952), 16)),
+        ("b", ("zeros", torch.tensor(13_952), 16)),
+        ("e", ("zeros", 18_560, np.ceil(15 / 2))),
+        ("f", ("projection", 4_960.0, 32)),
+    ],
+)
+def test_4_1_accepts_a_whole_number_of_any_type(verdict, earns, name, parts) -> None:
+    assert verdict(checks.ex_4_1, SHORTCUTS | {name: parts}) == "Exercise 4.1: right."
+    assert earns(checks.ex_4_1, SHORTCUTS | {name: parts})
 
 
 def test_4_1_knows_the_stub(verdict, earns) -> None:
@@ -60,7 +77,9 @@ def test_4_1_knows_the_stub(verdict, earns) -> None:
         ("f", ("nothing", 1, 32), "one of identity, zeros, projection"),
         ("c", ("projection", 14_528, 17), "only the stride shrinks it"),
         ("f", ("projection", 4_960), "a word and two integers"),
-        ("f", ("projection", 4_960.0, 32), "a word and two integers"),
+        ("f", (4_960, "projection", 32), "a word and two integers"),
+        ("e", ("zeros", 18_560, 15 / 2), "the output height should be a whole number"),
+        ("f", ("projection", "4961", 32), "the parameters should be one number"),
         ("f", None, "a word and two integers"),
     ],
 )
@@ -170,6 +189,7 @@ MISTAKES = [
     (LAST, "return F.relu(out + F.relu(self.shortcut(x)))", "ReLU on the shortcut"),
     ("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))", "after the first BatchNorm is missing"),
     ("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))", "not before it"),
+    ("F.relu(self.bn1(self.conv1(x)))", "F.relu6(self.bn1(self.conv1(x)))", "values are off"),
     ("self.bn2(self.conv2(out))\n        return F.relu(out + self.shortcut(x))",
      "self.conv2(out)\n        return F.relu(self.bn2(out + self.shortcut(x)))", "comes before the addition"),
     (LAST, "return F.leaky_relu(out + self.shortcut(x))", "layer by layer"),
@@ -181,6 +201,10 @@ MISTAKES = [
     (IF, "if stride != 1:", "size OR the channels"),
     (IF, "if inplanes != planes:", "size OR the channels"),
     (IF, "if False:", "size OR the channels"),
+    (IF, "if (stride != 1) != (inplanes != planes):", "size OR the channels"),
+    (IF, "if stride != 1 or planes > inplanes:", "size OR the channels"),
+    (IF, "if stride == 2 or inplanes != planes:", "size OR the channels"),
+    (PROJECTION, PROJECTION.replace("1, stride,", "1, stride if inplanes == planes else 1,"), "RuntimeError in"),
     (PROJECTION, "nn.Conv2d(inplanes, planes, 1, stride, bias=False)", "the projection too"),
     (PROJECTION, "nn.Conv2d(inplanes, planes, 1, stride)", "has a BatchNorm, not a bias"),
     (PROJECTION, PROJECTION.replace("stride, bias=False", "stride"), "The projection needs no bias"),
@@ -197,6 +221,7 @@ MISTAKES = [
     ("self.bn1 = nn.BatchNorm2d(planes)", "self.bn1 = nn.InstanceNorm2d(planes, affine=True)", "layer by layer"),
     ("super().__init__()\n", "super().__init__()\n        self.extra = nn.Conv2d(planes, planes, 3, bias=False); "
      "self.bn3 = nn.BatchNorm2d(planes)\n", "a basic block has two"),
+    ("nn.Conv2d(planes, planes, 3, padding=1", "nn.Conv2d(planes, planes, (1, 9), padding=(0, 4)", "Print the names"),
     # gradients, form
     (LAST, "return F.relu(out + self.shortcut(x.detach()))", "detach()"),
     (LAST, "return F.relu(out + self.shortcut(x).detach())", "detach()"),
@@ -338,8 +363,10 @@ POOL, CONV = "nn.AvgPool2d(stride, stride, ceil_mode=True)", "nn.Conv2d(inplanes
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (f"        {POOL},\n", "", "sizes round up"),
-        (POOL, "nn.Identity()", "sizes round up"),
+        (f"        {POOL},\n", "", "too large"),
+        (POOL, "nn.Identity()", "too large"),
+        (POOL, "nn.AvgPool2d(stride, padding=stride // 2)", "nothing is padded"),
+        (POOL, "nn.AvgPool2d(stride, padding=stride // 2, ceil_mode=True)", "nothing is padded"),
         (CONV, "nn.Conv2d(inplanes, planes, 1, stride, bias=False)", "the convolution has stride 1"),
         (POOL, "nn.AvgPool2d(1, stride)", "one pixel in four"),
         (POOL, "nn.AvgPool2d(stride)", "sizes round up"),
@@ -355,8 +382,12 @@ POOL, CONV = "nn.AvgPool2d(stride, stride, ceil_mode=True)", "nn.Conv2d(inplanes
         (f"{POOL},\n        {CONV},\n        nn.BatchNorm2d(planes)",
          f"{POOL},\n        nn.BatchNorm2d(inplanes),\n        {CONV}", "after the convolution"),
         (POOL, "nn.AvgPool2d(2, 2, ceil_mode=True)", "by the stride, once"),
-        (POOL, "nn.AvgPool2d(min(stride, 2), ceil_mode=True)", "sizes round up"),
+        (POOL, "nn.AvgPool2d(min(stride, 2), ceil_mode=True)", "too large"),
         ("return nn.Sequential", "nn.Sequential", "NoneType"),
+        ("    return nn", f"    if inplanes == planes:\n        return {POOL}\n    return nn",
+         "also where the channels stay"),
+        ("    return nn", "    if (inplanes, stride) == (planes, 1):\n        return nn.Identity()\n    return nn",
+         "also where the channels stay"),
     ],
 )  # fmt: skip
 def test_4_3_names_the_mistake(verdict, earns, write, old, new, words) -> None:
