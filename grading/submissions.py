@@ -23,8 +23,11 @@ file as it was handed in is kept beside this one, as `{kept}`."""
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Extract a downloaded zip file into a folder, which is returned; zipfile keeps names inside it."""
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(folder)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive.name} cannot be read as a zip file ({error}): download it again.") from None
     return folder
 
 
