@@ -243,7 +243,54 @@ def test_points_go_to_nobody_else(tmp_path: Path) -> None:
         "zfox1 was left out: no row has this ID in book.csv.",
         "s2024b7 was left out: no row has this ID in book.csv.",
         "kim_77 was left out: 2 rows have this ID in book.csv.",
+        "doejane_123 was taken for the ID '123', by the number alone.",
+        "joe_45 was taken for the ID 'Participant 45', by the number alone.",
     ]
+
+
+def test_a_row_is_given_to_one_student(tmp_path: Path) -> None:
+    """Two who claim it are both left out; a number that the row's name does not confirm is said."""
+    book = tmp_path / "book.csv"
+    book.write_text('Student,ID,Grade\n"Noe, Ann",1,\n"Doe, Jane",7,\n"Fox, Zoe",8,\n', encoding="utf-8")
+    earned = {"doe_1": 3, "roe_1": 4, "doejane_7": 5, "team_8": 6}
+    rows = [{"student": student, "points": float(number)} for student, number in earned.items()]
+    said = points.fill(rows, book, "ID", "Grade", tmp_path / "filled.csv")
+    with (tmp_path / "filled.csv").open(encoding="utf-8", newline="") as opened:
+        assert [row["Grade"] for row in csv.DictReader(opened)] == ["", "5", "6"]
+    assert said == [
+        "doe_1 and roe_1 were left out: they share the ID '1' in book.csv.",
+        "team_8 was taken for the ID '8', by the number alone.",
+    ]
+
+
+def test_columns_of_one_name_keep_what_they_hold(tmp_path: Path) -> None:
+    (tmp_path / "book.csv").write_text("ID,Grade,Note,Note\n1,,a,b\n\n2,5\n", encoding="utf-8")
+    points.fill([{"student": "1", "points": 3.0}], tmp_path / "book.csv", "ID", "Grade", tmp_path / "filled.csv")
+    filled = (tmp_path / "filled.csv").read_text(encoding="utf-8").splitlines()
+    assert filled == ["ID,Grade,Note,Note", "1,3,a,b", "2,5,,"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("ID,Grade\n1,,\n2,5\n", r"Line 2 of book.csv has 3 fields, but its header has 2"),
+        ("ID,Grade,Grade\n1,,\n", "book.csv has the column 'Grade' 2 times"),
+        ("ID,Grade,ID\n1,,1\n", "book.csv has the column 'ID' 2 times"),
+        ("", "book.csv has no column 'ID'"),
+    ],
+)
+def test_a_gradebook_that_is_not_clear_is_refused_whole(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "book.csv").write_text(text, encoding="utf-8")
+    with pytest.raises((LookupError, ValueError), match=sentence):
+        points.fill([{"student": "1", "points": 3.0}], tmp_path / "book.csv", "ID", "Grade", tmp_path / "filled.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["book.csv"]
+
+
+def test_points_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    rows = [{"student": "jane", "points": 1}, {"student": "no text: \udcff", "points": 2}]
+    with pytest.raises(UnicodeEncodeError):
+        points.write(rows, tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_the_list_of_students_may_write_them_otherwise(tmp_path: Path) -> None:
@@ -278,6 +325,23 @@ def test_a_student_who_is_not_on_the_list_is_not_collected(grade, handed_in) -> 
 def test_what_cannot_be_done_is_said_in_a_sentence(grade, command: tuple, sentence: str) -> None:
     said, succeeded = grade(*command)
     assert sentence in said and not succeeded and "Traceback" not in said
+
+
+@pytest.mark.parametrize("course", ["not-there", "empty"])
+def test_a_course_without_a_gradebook_is_said(tmp_path: Path, course: str) -> None:
+    (tmp_path / "empty").mkdir()
+    script = str(ROOT / "grading" / "grade.py")
+    command = [sys.executable, script, "--course", str(tmp_path / course), "export", NAME]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": ""}, check=False)
+    assert done.stderr.startswith(f"There is no gradebook in {tmp_path / course}") and done.returncode == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"], "nothing is left behind"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Your session has expired</html>", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_archive_is_said(grade, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "submissions.zip").write_bytes(content)
+    said, succeeded = grade("collect", NAME, tmp_path / "submissions.zip")
+    assert said.startswith("submissions.zip cannot be read as a zip file") and not succeeded
 
 
 def test_an_empty_folder_is_said(grade, tmp_path: Path) -> None:
