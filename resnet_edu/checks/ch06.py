@@ -1,6 +1,6 @@
 """The checks of chapter 6: ResNet-101 on paper, `_make_layer`, stages with three bugs, dilation by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ from resnet_edu.checks.stages import (
     blocks_of,
     expect_same,
     expect_stage,
+    settings_of,
 )
 from resnet_edu.checks.verdict import Wrong, exercise, expect_close, expect_equal
 from resnet_edu.resnet import ResNet
@@ -161,6 +162,9 @@ def ex_6_3(answer):
             planes, stride = width * 2**number, 1 if number == 0 else 2
             expected.append(ResNet._make_layer(builder, BasicBlock, planes, blocks, stride))
         found = _as_called(met, torch.randn(2, width, 16, 16))
+        if not found and any(isinstance(module, nn.Conv2d) for module in met.modules()):
+            block = "Stack the package's BasicBlock: the check reads its parts by name."
+            raise Wrong(f"{call} has convolutions, but no block that the check knows. {block}")
         hint = "One for each in `layers`." if found else "A list does not register its blocks: use nn.Sequential."
         expect_equal(f"The number of blocks of {call}", len(found), sum(layers), hint)
         _expect_widths(call, found, layers, width)
@@ -196,7 +200,11 @@ def _expect_widths(call: str, blocks: Sequence[nn.Module], layers: Sequence[int]
 @exercise("6.4")
 def ex_6_4(answer):
     """Check a function that returns a network with its last stage dilated, and leaves the given one alone."""
-    layers = (1, 1, 1, 3)
+    for layers in ((1, 1, 1, 3), (1, 1, 2, 4)):
+        _expect_surgery(answer, layers)
+
+
+def _expect_surgery(answer: Callable, layers: tuple[int, ...]) -> None:
     given = ResNet(Bottleneck, layers, num_classes=5)
     randomise(given)
     given.eval()
@@ -230,26 +238,21 @@ def ex_6_4(answer):
     expect_close("What the network makes of an image", logits, right, hint, 1e-2)
 
 
-def _settings(net: nn.Module) -> dict[str, list[tuple]]:
-    convs = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d)]
-    same = {name: conv.dilation if conv.kernel_size == (3, 3) else 0 for name, conv in convs}  # padding="same"
-    paddings = {name: same[name] if conv.padding == "same" else conv.padding for name, conv in convs}
-    values = {name: (conv.stride, paddings[name], conv.dilation) for name, conv in convs}
-    return {name: [(v, v) if isinstance(v, int) else tuple(v) for v in three] for name, three in values.items()}
+def _settings(net: nn.Module) -> dict[str, dict[str, tuple[int, int]]]:
+    return {name: settings_of(module) for name, module in net.named_modules() if isinstance(module, nn.Conv2d)}
 
 
 def _expect_dilated(net: nn.Module, right: nn.Module) -> None:
     """Name the convolution that is wrong."""
     for (name, met), wanted in zip(_settings(net).items(), _settings(right).values(), strict=True):
-        hint = FIRST_READS_AS_EVER if name.startswith("layer4.0") else OTHERS_SPREAD
+        hints = {
+            "stride": "layer4 keeps the size now: no stride is left in it.",
+            "dilation": FIRST_READS_AS_EVER if name.startswith("layer4.0") else OTHERS_SPREAD,
+            "padding": "A 3x3 convolution keeps the size if its padding is equal to its dilation, a 1x1 with none.",
+        }
         if not name.startswith("layer4"):
-            hint = "Leave everything in front of layer4 as it is."
+            hints = dict.fromkeys(hints, "Leave everything in front of layer4 as it is.")
         elif "downsample" in name:
-            hint = "The shortcut loses its stride too: both sides of the addition must have the same size."
-        elif not name.endswith("conv2"):
-            hint = "A 1x1 convolution has no neighbours: leave it as it is."
-        keeps = "layer4 keeps the size now: no stride is left in it." if name == "layer4.0.conv2" else hint
-        padding = "A 3x3 convolution keeps the size if its padding is equal to its dilation."
-        expect_equal(f"The stride of {name}", met[0], wanted[0], keeps)
-        expect_equal(f"The dilation of {name}", met[2], wanted[2], hint)
-        expect_equal(f"The padding of {name}", met[1], wanted[1], padding)
+            hints["stride"] = "The shortcut loses its stride too: both sides of the addition must have the same size."
+        for setting, hint in hints.items():
+            expect_equal(f"The {setting} of {name}", met[setting], wanted[setting], hint)

@@ -30,7 +30,7 @@ def expect_stage(what: str, met: nn.Module, expected: nn.Module) -> None:
         raise Wrong(f"{what}: one block stands in several places, as [block] * n makes it. Make each one in the loop.")
     for index, (block, right) in enumerate(zip(blocks, wanted, strict=True)):
         place = f"Block {index} of {what}"
-        if type(block) is not type(right):
+        if not isinstance(block, type(right)):
             raise Wrong(f"{place} should be a {type(right).__name__}, but it is a {type(block).__name__}.")
         for name, hint in _hints(index, block, right, wanted[0]).items():
             expect_equal(f"{place}: its {name}", _facts(block)[name], _facts(right)[name], hint)
@@ -78,6 +78,8 @@ def _hints(index: int, block: nn.Module, right: nn.Module, first: nn.Module) -> 
 
 
 def _expect_projection(place: str, index: int, met: nn.Module | None, right: nn.Module) -> None:
+    if isinstance(met, nn.Module) and all(type(m) in (nn.Identity, nn.Sequential) for m in met.modules()):
+        met = None  # an identity that is written as a module
     into, onto, stride = right.conv1.in_channels, _facts(right)["number of channels that go out"], right.stride
     if right.downsample is None:
         if met is not None:
@@ -108,8 +110,28 @@ def _expect_projection(place: str, index: int, met: nn.Module | None, right: nn.
 
 def _leaves(module: nn.Module) -> list[nn.Module]:
     """The layers of a block or a projection, convolutions first: the order of registration does not matter."""
-    leaves = [m for m in module.modules() if not list(m.children()) and not isinstance(m, nn.ReLU | nn.Identity)]
+    empty = (nn.ReLU, nn.Identity, nn.Sequential)  # a Sequential without children is an identity too
+    leaves = [m for m in module.modules() if not list(m.children()) and not isinstance(m, empty)]
     return sorted(leaves, key=lambda m: not isinstance(m, nn.Conv2d))
+
+
+def settings_of(conv: nn.Conv2d) -> dict[str, tuple[int, int]]:
+    """What a convolution does to the size, in numbers: padding may be "same" or "valid", and a pair one integer.
+
+    Example:
+        >>> settings_of(nn.Conv2d(4, 4, 3, padding="same", dilation=2))
+        {'kernel_size': (3, 3), 'stride': (1, 1), 'padding': (2, 2), 'dilation': (2, 2)}
+    """
+    names = ("kernel_size", "stride", "padding", "dilation")
+    settings = {name: getattr(conv, name) for name in names}
+    pairs = {name: (value, value) if isinstance(value, int) else tuple(value) for name, value in settings.items()}
+    kernel = pairs["kernel_size"]
+    if conv.padding in ("same", "valid"):
+        steps = pairs["dilation"] if conv.padding == "same" else (0, 0)
+        pairs["padding"] = tuple(step * (size - 1) // 2 for step, size in zip(steps, kernel, strict=True))
+    if kernel == (1, 1):
+        pairs["dilation"] = (1, 1)  # a single tap has no distance to another
+    return pairs
 
 
 def expect_same(

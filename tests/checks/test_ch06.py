@@ -161,6 +161,12 @@ def test_6_2_accepts_a_projection_of_ones_own(verdict, write) -> None:
     assert verdict(checks.ex_6_2, write(OWN_PROJECTION + BUILDER, "MyBuilder", change)) == "Exercise 6.2: right."
 
 
+@pytest.mark.parametrize("nothing", ["nn.Identity()", "nn.Sequential()", "nn.Sequential(nn.Identity())"])
+def test_6_2_accepts_an_identity_that_is_a_module(verdict, write, nothing) -> None:
+    changes = [("downsample = None", f"downsample = {nothing}"), ("planes, 1, None", f"planes, 1, {nothing}")]
+    assert verdict(checks.ex_6_2, write(BUILDER, "MyBuilder", *changes)) == "Exercise 6.2: right."
+
+
 def test_6_2_knows_the_stub(verdict, earns, write) -> None:
     assert verdict(checks.ex_6_2, write(STUB, "MyBuilder")) == "Exercise 6.2: not attempted yet."
     assert not earns(checks.ex_6_2, write(STUB, "MyBuilder"))
@@ -197,6 +203,9 @@ LATE = "        first = "
         ("stride != 1 or self.inplanes != outplanes", "True", "where the identity belongs"),
         (OTHERS, OTHERS.replace("None", "downsample"), "where the identity belongs"),
         (FIRST, FIRST.replace("downsample", "None"), "has no projection"),
+        (FIRST, FIRST.replace("downsample", "nn.Identity()"), "has no projection"),
+        ("downsample = None", "downsample = nn.AvgPool2d(3, 1, 1)", "where the identity belongs"),
+        ("downsample = None", "downsample = nn.ReLU()", "where the identity belongs"),
         ("planes * block.expansion\n", "planes\n", "must make what the block puts out"),
         (PROJECTION, PROJECTION.replace(", stride)", ")"), "the stride of its block"),
         (PROJECTION, PROJECTION.replace("outplanes", "planes"), "out_channels of its projection"),
@@ -300,6 +309,11 @@ class FixedStages(nn.Sequential):
                 into = onto
         super().__init__(*units)
 """
+SUBCLASS = STAGES.replace("\n\nclass", "\n\nclass Block(Block):\n    pass\n\n\nclass", 1)
+NO_PROJECTION = ("projection = None", "projection = nn.Identity()")
+TORCHVISION = "import torchvision\n" + STAGES.replace(
+    "\n\nclass", "\n\nBasicBlock = Block = torchvision.models.resnet.BasicBlock\n\n\nclass", 1
+)
 IF = "if stride != 1 or inplanes != planes:"
 DOUBLED = [
     ("self.stage(width, width, layers[0]", "self.stage(width, 2 * width, layers[0]"),
@@ -310,7 +324,7 @@ DOUBLED = [
 SHARED = ("[BasicBlock(planes, planes) for _ in range(blocks - 1)]", "[BasicBlock(planes, planes)] * (blocks - 1)")
 
 
-@pytest.mark.parametrize("source", [STAGES, FLAT])
+@pytest.mark.parametrize("source", [STAGES, FLAT, SUBCLASS, STAGES.replace(*NO_PROJECTION)])
 def test_6_3_accepts_right_answers(verdict, earns, write, source) -> None:
     assert verdict(checks.ex_6_3, write(source, "FixedStages")) == "Exercise 6.3: right."
     assert earns(checks.ex_6_3, write(source, "FixedStages"))
@@ -358,6 +372,12 @@ def test_6_3_names_the_mistake(verdict, earns, write, changes, words) -> None:
     assert not earns(checks.ex_6_3, answer)
 
 
+def test_6_3_asks_for_the_packages_block(verdict, earns, write) -> None:
+    said = verdict(checks.ex_6_3, write(TORCHVISION, "FixedStages"))
+    assert "Stack the package's BasicBlock: the check reads its parts by name." in said and "register" not in said
+    assert not earns(checks.ex_6_3, write(TORCHVISION, "FixedStages"))
+
+
 def test_6_3_wants_the_class(verdict, write) -> None:
     assert "without parentheses" in verdict(checks.ex_6_3, write(STAGES + "\nnet = FixedStages(4)", "net"))
 
@@ -400,6 +420,7 @@ def dilate_layer4(net):
         ANEW,
         SURGERY.replace("(1, 1)", "1").replace("(2, 2)", "2"),
         SURGERY.replace("padding = (2, 2)", "padding = 'same'"),
+        SURGERY.replace("block.conv2.dilation", "block.conv1.dilation = block.conv2.dilation = block.conv3.dilation"),
     ],
 )
 def test_6_4_accepts_right_answers(verdict, earns, write, source) -> None:
@@ -427,6 +448,9 @@ def test_6_4_knows_the_stub(verdict, earns, write) -> None:
         (SURGERY, "(2, 2)", "(4, 4)", "should be (2, 2), but it is (4, 4)"),
         (SURGERY, "in others:", "in others[:1]:", "layer4.2.conv2"),
         (SURGERY, "in others:", "in [*net.layer3, *others]:", "in front of layer4"),
+        (SURGERY, "in others:", "in net.layer4[1:3]:", "dilation of layer4.3.conv2 should be (2, 2)"),
+        (SURGERY, "block.conv2.padding", "block.conv1.padding = block.conv2.padding", "a 1x1 with none"),
+        (SURGERY, "block.conv2.dilation", "block.conv1.stride = 2, 2; block.conv2.dilation", "no stride is left in it"),
         (SURGERY, "    return net", "    nn.init.zeros_(net.fc.weight)\n    return net", "weights are not those"),
         (ANEW, "    new.load_state_dict(net.state_dict())\n", "", "weights are not those"),
         (ANEW, "[False, False, True]", "[False, True, False]", "in front of layer4"),
