@@ -26,32 +26,62 @@ INK, BLUE = "#444444", plots.COLOURS["blue"]
 WIDTH, HEIGHT, RADIUS, STEP, ASIDE, LEFT, RIGHT = 1.9, 0.4, 0.19, 0.8, 2.2, -1.05, 3.25
 
 
-class _Leaves(fx.Tracer):
+class Layers(fx.Tracer):
     """Record each layer as one step; look inside containers only."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return not isinstance(m, nn.Sequential)
 
 
-def record(block: nn.Module, shape: tuple[int, ...]) -> fx.GraphModule:
+def record(block: nn.Module, shape: tuple[int, ...], tracer: type[fx.Tracer] = Layers) -> fx.GraphModule:
     """Return what a block does to an input of a shape, one node a step, each with the shape of its output.
 
-    The block stays as it was: a copy in evaluation mode computes the shapes.
+    The block stays as it was, of whatever type and on whatever device: a copy in evaluation mode computes the shapes.
 
     Args:
         block: maps one tensor to one tensor.
         shape: of the input, (N, C, H, W).
+        tracer: decides what one step is.
 
     Example:
         >>> from resnet_edu.blocks import PlainBlock
         >>> [node.name for node in record(PlainBlock(8, 8), (1, 8, 4, 4)).graph.nodes]
         ['x', 'conv1', 'bn1', 'relu', 'conv2', 'bn2', 'relu_1', 'output']
+
+    Behind `side_by_side` of chapters 3 to 5 and `network_diagram` of chapter 7.
     """
-    copy = deepcopy(block).eval()
-    recorded = fx.GraphModule(copy, _Leaves(autowrap_functions=(add_shortcut,)).trace(copy))
+    # on the meta device a deep network costs no memory and no time
+    copy = deepcopy(block).to("meta", torch.float32).eval()
+    recorded = fx.GraphModule(copy, tracer(autowrap_functions=(add_shortcut,)).trace(copy))
     with torch.no_grad():
-        ShapeProp(recorded).propagate(torch.zeros(shape))
+        ShapeProp(recorded).propagate(torch.zeros(shape, device="meta"))
     return recorded
+
+
+def sources(node: fx.Node) -> list[fx.Node]:
+    """Return the steps whose tensors a step takes: one, or the two of an addition.
+
+    Args:
+        node: a step of what `record` returns. Parameters and sizes that it takes do not count.
+
+    Raises:
+        ValueError: it joins tensors in another way, which no diagram here can show.
+
+    Example:
+        >>> from resnet_edu.blocks import BasicBlock
+        >>> nodes = {node.name: node for node in record(BasicBlock(8, 8), (1, 8, 4, 4)).graph.nodes}
+        >>> sources(nodes["conv1"]), sources(nodes["add_shortcut"])
+        ([x], [bn2, x])
+
+    Behind the diagrams of chapters 3 to 7.
+    """
+    found = [each for each in node.all_input_nodes if "tensor_meta" in each.meta and each.op != "get_attr"]
+    if len(found) > 1 and node.target not in ADDITIONS:
+        raise ValueError(
+            f"the step {node.name} joins {', '.join(each.name for each in found)}, and is no addition: a diagram shows "
+            "layers in a chain and shortcuts that are added"
+        )
+    return found
 
 
 def block_diagram(block: nn.Module, shape: tuple[int, ...], *, title: str = "") -> Figure:
@@ -60,26 +90,38 @@ def block_diagram(block: nn.Module, shape: tuple[int, ...], *, title: str = "") 
     Args:
         block: a block of :mod:`resnet_edu.blocks`, or any module of that form: a chain, or two chains and one addition.
         shape: of the input, (N, C, H, W).
+        title: stands above it.
 
     Raises:
-        ValueError: the block adds more than once.
+        ValueError: the block adds more than once, or joins tensors in another way.
 
     Example:
         >>> from resnet_edu.blocks import BasicBlock
         >>> figure = block_diagram(BasicBlock(8, 8), (1, 8, 4, 4))
         >>> [text.get_text() for text in figure.axes[0].texts][:2]
         ['x', '3×3 conv, 8']
+
+    One block of the figures that `side_by_side` draws in chapters 3 to 5.
     """
     return side_by_side({title: block}, shape)
 
 
 def side_by_side(blocks: dict[str, nn.Module], shape: tuple[int, ...]) -> Figure:
-    """Draw several blocks for the same input beside each other; the keys are their titles.
+    """Draw several blocks for the same input beside each other.
+
+    Args:
+        blocks: title -> block, see `block_diagram`.
+        shape: of the input, (N, C, H, W), the same for all.
+
+    Raises:
+        ValueError: see `block_diagram`.
 
     Example:
         >>> from resnet_edu.blocks import BasicBlock, PlainBlock
         >>> len(side_by_side({"plain": PlainBlock(8, 8), "residual": BasicBlock(8, 8)}, (1, 8, 4, 4)).axes)
         2
+
+    First used in chapter 3.
     """
     graphs = [record(block, shape) for block in blocks.values()]
     rows = max(len(main) for main, _ in map(_columns, graphs)) + 1
@@ -97,14 +139,15 @@ def side_by_side(blocks: dict[str, nn.Module], shape: tuple[int, ...]) -> Figure
 
 def _columns(graph: fx.GraphModule) -> tuple[list[fx.Node], list[fx.Node]]:
     """The nodes of the branch from x to the result, and those of the shortcut beside it, each from top to bottom."""
-    steps = [node for node in graph.graph.nodes if node.op != "output"]
-    additions = [node for node in steps if node.target in ADDITIONS]
+    start, *steps, output = graph.graph.nodes
+    additions = [node for node in steps if _adds(node)]
+    (result,) = sources(output)
     if not additions:
-        return steps, []
+        return [start, *_chain(result, start)], []
     if len(additions) > 1:
         raise ValueError(f"a block diagram shows one addition, and this block adds {len(additions)} times")
-    branch, shortcut = sorted((_chain(node, steps[0]) for node in additions[0].args[:2]), key=len, reverse=True)
-    return [steps[0], *branch, *steps[steps.index(additions[0]) :]], shortcut
+    branch, shortcut = sorted((_chain(node, start) for node in additions[0].args[:2]), key=len, reverse=True)
+    return [start, *branch, additions[0], *_chain(result, additions[0])], shortcut
 
 
 def _chain(node: fx.Node, start: fx.Node) -> list[fx.Node]:
@@ -112,8 +155,14 @@ def _chain(node: fx.Node, start: fx.Node) -> list[fx.Node]:
     chain: list[fx.Node] = []
     while node is not start:
         chain.insert(0, node)
-        node = node.all_input_nodes[0]
+        node = sources(node)[0]
     return chain
+
+
+def _adds(node: fx.Node) -> bool:
+    """Whether a step adds two tensors that were computed, and not a number or a parameter."""
+    summands = node.args[:2]
+    return node.target in ADDITIONS and all(isinstance(each, fx.Node) and each.op != "get_attr" for each in summands)
 
 
 def _draw(ax: Axes, graph: fx.GraphModule, size: float) -> None:
@@ -128,7 +177,7 @@ def _draw(ax: Axes, graph: fx.GraphModule, size: float) -> None:
         end = -STEP * len(main) + 0.1 if lower is None else place[lower][1] + _half(lower)
         ax.annotate("", (0, end), (0, bottom), arrowprops=ARROW | {"color": INK})
         ax.text(0.09, (bottom + end) / 2, _shape(upper), ha="left", va="center", fontsize=0.85 * size, color=INK)
-    additions = [node for node in main if node.target in ADDITIONS]
+    additions = [node for node in main if _adds(node)]
     if not additions:
         return
     top, bottom = 0.0, place[additions[0]][1]
@@ -143,7 +192,7 @@ def _draw(ax: Axes, graph: fx.GraphModule, size: float) -> None:
 def _draw_node(ax: Axes, node: fx.Node, at: tuple[float, float], modules: dict[str, nn.Module], size: float) -> None:
     if node.op == "placeholder":
         words, style = "x", {"fontsize": 1.4 * size, "style": "italic"}
-    elif node.target in ADDITIONS:
+    elif _adds(node):
         ax.add_patch(Circle(at, RADIUS, facecolor="white", edgecolor=BLUE, linewidth=1.6))
         words, style = "+", {"fontsize": 1.5 * size, "color": BLUE}
     else:
@@ -155,7 +204,7 @@ def _draw_node(ax: Axes, node: fx.Node, at: tuple[float, float], modules: dict[s
 
 
 def _half(node: fx.Node) -> float:
-    return RADIUS if node.op == "placeholder" or node.target in ADDITIONS else HEIGHT / 2
+    return RADIUS if node.op == "placeholder" or _adds(node) else HEIGHT / 2
 
 
 def _shape(node: fx.Node) -> str:
@@ -166,11 +215,44 @@ def _words(node: fx.Node, modules: dict[str, nn.Module]) -> tuple[str, str]:
     """What a box says, and the kind that colours it."""
     layer = modules.get(node.target) if node.op == "call_module" else None
     if isinstance(layer, nn.Conv2d):
-        words = f"{layer.kernel_size[0]}×{layer.kernel_size[1]} conv, {layer.out_channels}"
-        words += f", /{layer.stride[0]}" if layer.stride[0] > 1 else ""
-        words += f", {layer.groups} groups" if layer.groups > 1 else ""
-        return words + (f", dilation {layer.dilation[0]}" if layer.dilation[0] > 1 else ""), "conv"
+        return conv_words(layer), "conv"
     if isinstance(layer, nn.BatchNorm2d):
         return "BN", "norm"
     name = type(layer).__name__ if layer is not None else getattr(node.target, "__name__", str(node.target))
     return ("ReLU", "relu") if name.lower() in ("relu", "relu_") else (name, "other")
+
+
+def conv_words(conv: nn.Conv2d) -> str:
+    """Return what a convolution's box says: kernel, channels, and its stride, groups and dilation where they are not 1.
+
+    Args:
+        conv: the layer.
+
+    Example:
+        >>> conv_words(nn.Conv2d(8, 16, 3, stride=2, groups=4)), conv_words(nn.Conv2d(3, 4, (1, 7), stride=(1, 2)))
+        ('3×3 conv, 16, /2, 4 groups', '1×7 conv, 4, /1×2')
+
+    In the figures of chapters 3 to 7.
+    """
+    words = f"{conv.kernel_size[0]}×{conv.kernel_size[1]} conv, {conv.out_channels}{stride_words(conv.stride)}"
+    words += f", {conv.groups} groups" if conv.groups > 1 else ""
+    return words + (f", dilation {_once(conv.dilation)}" if max(conv.dilation) > 1 else "")
+
+
+def stride_words(stride: tuple[int, int]) -> str:
+    """Return how a box ends that tells a stride: with nothing where it is 1.
+
+    Args:
+        stride: down and across.
+
+    Example:
+        >>> stride_words((1, 1)), stride_words((2, 2)), stride_words((1, 2))
+        ('', ', /2', ', /1×2')
+
+    In the figures of chapters 3 to 7.
+    """
+    return f", /{_once(stride)}" if max(stride) > 1 else ""
+
+
+def _once(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"

@@ -4,20 +4,16 @@ torch.fx records what ``forward`` does, so a layer that never runs is not drawn 
 arc. He et al. 2015, Figure 3, is the model.
 """
 
-from copy import deepcopy
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
-from resnet_edu.blocks import add_shortcut
-from resnet_edu.diagrams import ADDITIONS
+from resnet_edu.diagrams import conv_words, record, sources, stride_words
 
 DRAWN = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 # One colour for each stage, in the order in which they come; layers outside a stage are white
@@ -28,7 +24,14 @@ WIDTH, HEIGHT, STEP, REACH, LEFT, RIGHT = 2.6, 0.64, 1.0, 0.75, 2.35, 2.85
 
 
 class Layer(NamedTuple):
-    """One box: what it says, the child of the network that holds it, and the shape that leaves it, without N."""
+    """One box: what it says, the child of the network that holds it, and the shape that leaves it, without N.
+
+    Example:
+        >>> outline(nn.Sequential(nn.Conv2d(3, 8, 3)), (1, 3, 6, 6))[0]
+        [Layer(words='3×3 conv, 8', part='0', shape=(8, 4, 4))]
+
+    In chapter 7's picture.
+    """
 
     words: str
     part: str
@@ -36,7 +39,15 @@ class Layer(NamedTuple):
 
 
 class Shortcut(NamedTuple):
-    """One arc: from behind layer ``start`` to behind layer ``end``, and whether it is more than the identity."""
+    """One arc: from behind layer ``start`` to behind layer ``end``, and whether it is more than the identity.
+
+    Example:
+        >>> from resnet_edu.blocks import BasicBlock
+        >>> outline(BasicBlock(8, 8), (1, 8, 6, 6))[1]
+        [Shortcut(start=-1, end=1, changes_shape=False)]
+
+    In chapter 7's picture.
+    """
 
     start: int
     end: int
@@ -64,17 +75,18 @@ def outline(net: nn.Module, shape: tuple[int, ...]) -> tuple[list[Layer], list[S
         The layers that are convolutions, pooling or linear; the shortcuts, their ends being places in that list (-1 is
         the network's input).
 
+    Raises:
+        ValueError: two ways are joined by something else than an addition.
+
     Example:
         >>> from resnet_edu.blocks import BasicBlock, PlainBlock
         >>> layers, shortcuts = outline(nn.Sequential(PlainBlock(8, 8), BasicBlock(8, 8)), (1, 8, 4, 4))
         >>> [layer.words for layer in layers], shortcuts
         (['3×3 conv, 8', '3×3 conv, 8', '3×3 conv, 8', '3×3 conv, 8'], [Shortcut(start=1, end=3, changes_shape=False)])
+
+    Behind `network_diagram` of chapter 7.
     """
-    # on the meta device a deep network costs no memory and no time
-    copy = deepcopy(net).to("meta").eval()
-    graph = fx.GraphModule(copy, _SmallestModules(autowrap_functions=(add_shortcut,)).trace(copy))
-    with torch.no_grad():
-        ShapeProp(graph).propagate(torch.zeros(shape, device="meta"))
+    graph = record(net, shape, _SmallestModules)
     modules = dict(graph.named_modules())
     *_, output = graph.graph.nodes
     path, additions = _main_path(output.all_input_nodes[0])
@@ -82,7 +94,7 @@ def outline(net: nn.Module, shape: tuple[int, ...]) -> tuple[list[Layer], list[S
     for node in path:
         module = modules.get(node.target) if node.op == "call_module" else None
         if isinstance(module, DRAWN):
-            words = _words(module, node.all_input_nodes[0])
+            words = _words(module, sources(node)[0])
             layers.append(Layer(words, node.target.split(".")[0], _shape(node)))
         place[node] = len(layers) - 1
     return layers, [Shortcut(place[fork], place[end], bool(way)) for fork, end, way in additions]
@@ -95,8 +107,8 @@ def _main_path(node: fx.Node) -> tuple[list[fx.Node], list[tuple]]:
         path.insert(0, node)
         if node.op == "placeholder":
             return path, additions
-        inputs = node.all_input_nodes
-        if node.target in ADDITIONS and len(inputs) > 1:
+        inputs = sources(node)
+        if len(inputs) > 1:
             longer, shorter, fork = _two_ways(*inputs[:2])
             path[0:0] = longer
             additions.insert(0, (fork, node, shorter))
@@ -110,8 +122,8 @@ def _two_ways(one: fx.Node, other: fx.Node) -> tuple[list[fx.Node], list[fx.Node
     chains = []
     for node in (one, other):
         chain = [node]
-        while chain[0].all_input_nodes:
-            chain.insert(0, chain[0].all_input_nodes[0])
+        while before := sources(chain[0]):
+            chain.insert(0, before[0])
         chains.append(chain)
     fork = next(node for node in reversed(chains[0]) if node in chains[1])
     ways = [chain[chain.index(fork) + 1 :] for chain in chains]
@@ -124,10 +136,11 @@ def _words(module: nn.Module, before: fx.Node) -> str:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         size = _shape(before)[-2:]
         return f"avg pool, {size[0]}×{size[1]}"
-    size, stride = (value if isinstance(value, int) else value[0] for value in (module.kernel_size, module.stride))
-    kind = {nn.Conv2d: "conv", nn.MaxPool2d: "max pool"}.get(type(module), "avg pool")
-    words = f"{size}×{size} {kind}" + (f", {module.out_channels}" if kind == "conv" else "")
-    return words + (f", /{stride}" if stride > 1 else "")
+    if isinstance(module, nn.Conv2d):
+        return conv_words(module)
+    size, stride = (both if isinstance(both, tuple) else (both, both) for both in (module.kernel_size, module.stride))
+    kind = "max pool" if isinstance(module, nn.MaxPool2d) else "avg pool"
+    return f"{size[0]}×{size[1]} {kind}{stride_words(stride)}"
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
@@ -182,7 +195,7 @@ def _draw_layers(ax: Axes, layers: list[Layer], before: str) -> None:
             linewidth=0.7,
         )
         ax.add_patch(box)
-        ax.text(0, top, layer.words, ha="center", va="center", fontsize=7.5)
+        ax.text(0, top, layer.words, ha="center", va="center", fontsize=7.5 * min(1.0, 17 / len(layer.words)))
         ax.plot([0, 0], [top - STEP + HEIGHT / 2, top - HEIGHT / 2], color=INK, linestyle="-", linewidth=0.9, zorder=0)
         size = "×".join(str(length) for length in layer.shape[1:]) or str(layer.shape[0])
         if size != before:

@@ -60,3 +60,51 @@ def test_two_additions_are_refused() -> None:
 
     with pytest.raises(ValueError, match="adds 2 times"):
         diagrams.block_diagram(Twice(), (1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("to", [torch.float16, torch.float64, torch.bfloat16, "meta"])
+def test_every_type_and_device_has_the_same_picture(to) -> None:
+    block = BasicBlock(8, 8).to(to)
+    dtype, device = block.conv1.weight.dtype, block.conv1.weight.device
+    assert words(diagrams.block_diagram(block, (1, 8, 4, 4))) == words(
+        diagrams.block_diagram(BasicBlock(8, 8), (1, 8, 4, 4))
+    )
+    assert (block.conv1.weight.dtype, block.conv1.weight.device) == (dtype, device)
+
+
+def test_kernels_strides_and_dilations_that_are_not_square_are_said() -> None:
+    layers = nn.Sequential(
+        nn.Conv2d(3, 4, (1, 7), stride=(1, 2)),
+        nn.Conv2d(4, 4, (3, 2), stride=(2, 1), dilation=(1, 2)),
+    )
+    drawn = words(diagrams.block_diagram(layers, (1, 3, 16, 16)))
+    assert drawn[1:3] == ["1×7 conv, 4, /1×2", "3×2 conv, 4, /2×1, dilation 1×2"]
+
+
+class Joins(nn.Module):
+    """Two ways through a network, and what joins them."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.conv, self.join = nn.Conv2d(4, 4, 3, padding=1), join
+
+    def forward(self, x):
+        return self.join(x, self.conv(x))
+
+
+@pytest.mark.parametrize("join", [torch.sub, torch.mul, lambda x, y: torch.cat([x, y], dim=1), lambda x, y: x - y])
+def test_two_ways_that_are_not_added_are_refused(join) -> None:
+    with pytest.raises(ValueError, match=r"joins x, conv, and is no addition"):
+        diagrams.block_diagram(Joins(join), (1, 4, 4, 4))
+
+
+def test_a_number_a_size_and_a_parameter_are_no_second_way() -> None:
+    class Scales(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+        def forward(self, x):
+            return (x * self.scale + 1 + self.scale).reshape(x.size(0), -1)
+
+    assert "+" not in words(diagrams.block_diagram(Scales(), (1, 4, 4, 4)))

@@ -108,3 +108,64 @@ def test_the_network_stays_as_it_was() -> None:
     outline(net, (1, 3, 64, 64))
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_kernels_and_strides_that_are_not_square_are_said() -> None:
+    layers = [
+        nn.Conv2d(3, 4, (1, 7), stride=(1, 2)),
+        nn.Conv2d(4, 4, 1, groups=2),
+        nn.MaxPool2d((1, 2)),
+        nn.AvgPool2d(2),
+    ]
+    drawn, _ = outline(nn.Sequential(*layers), (1, 3, 16, 16))
+    assert [layer.words for layer in drawn] == [
+        "1×7 conv, 4, /1×2",
+        "1×1 conv, 4, 2 groups",
+        "1×2 max pool, /1×2",
+        "2×2 avg pool, /2",
+    ]
+
+
+class Joins(nn.Module):
+    def __init__(self, join):
+        super().__init__()
+        self.conv, self.join = nn.Conv2d(4, 4, 3, padding=1), join
+
+    def forward(self, x):
+        return self.join(x, self.conv(x))
+
+
+class Around(nn.Module):
+    """An addition around a block, so that the block lies on a way and not on the path behind it."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x):
+        return x + self.block(x)
+
+
+@pytest.mark.parametrize("join", [torch.sub, torch.mul, lambda x, y: torch.cat([x, y], dim=1)])
+def test_two_ways_that_are_not_added_are_refused(join) -> None:
+    with pytest.raises(ValueError, match="and is no addition"):
+        outline(nn.Sequential(nn.ReLU(), Joins(join)), (1, 4, 4, 4))
+    with pytest.raises(ValueError, match="and is no addition"):
+        outline(Around(Joins(lambda x, y: x - y)), (1, 4, 4, 4))
+
+
+def test_a_number_a_size_and_a_parameter_are_no_second_way() -> None:
+    class Scales(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.scale = nn.Conv2d(4, 4, 1), nn.Parameter(torch.ones(4, 1, 1))
+
+        def forward(self, x):
+            return (self.conv(x) * self.scale + 1 + self.scale).reshape(x.size(0), -1)
+
+    layers, shortcuts = outline(Scales(), (1, 4, 4, 4))
+    assert [layer.words for layer in layers] == ["1×1 conv, 4"] and not shortcuts
+
+
+def test_half_precision_has_the_same_outline() -> None:
+    assert outline(cifar_resnet(8).half(), (1, 3, 32, 32)) == outline(cifar_resnet(8), (1, 3, 32, 32))
