@@ -164,6 +164,13 @@ def test_direct_labels_of_pale_lines_can_be_read(ax):
     assert min(contrast_with_white(text.get_color()) for text in ax.texts) > 3
 
 
+def test_direct_labels_belong_to_the_lines_of_their_call(ax):
+    ax.axhline(0.5)
+    plots.curves(ax, None, {"first": [1, 2, 3]}, direct=True)
+    plots.curves(ax, None, {"second": [2, 3, 4]}, direct=True)
+    assert [(text.get_text(), tuple(text.xy)) for text in ax.texts] == [("first", (3, 3)), ("second", (3, 4))]
+
+
 @pytest.mark.parametrize(
     ("x", "series", "message"),
     [
@@ -293,6 +300,22 @@ def test_feature_maps_share_one_scale():
     assert figure.axes[3].get_ylabel() == "activation"
     with pytest.raises(ValueError, match=r"one image's, .*\(2, 3, 4, 4\)"):
         plots.feature_maps(torch.zeros(2, 3, 4, 4))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_feature_maps_take_their_scale_from_what_is_finite(wrong):
+    figure = plots.feature_maps([[[1.0, wrong], [2.0, 3.0]]])
+    (image,) = figure.axes[0].images
+    assert image.get_clim() == (1, 3)
+    assert np.ma.getmaskarray(image.get_array()).tolist() == [[False, True], [False, False]]
+    with pytest.raises(ValueError, match="none of the maps' values is finite"):
+        plots.feature_maps(np.full((1, 2, 2), wrong))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_images_of_every_float_type_are_drawn(dtype):
+    images = torch.tensor([0.0, 0.25, 1.0, 0.5]).reshape(1, 1, 2, 2)
+    np.testing.assert_allclose(shown(plots.show_images(images.to(dtype)))[0], images[0, 0])
 
 
 def test_heat_map_has_its_values_written_and_a_named_colour_bar(ax):

@@ -14,6 +14,7 @@ def bars(ax: Axes, groups: Sequence[str], series: Mapping, *, ylabel: str, writt
     """Draw groups of bars that start at zero; where an entry has several seeds, their median and a whisker over them.
 
     Args:
+        ax: the axes to draw on.
         groups: the names under the bars, for example depths.
         series: label -> (groups,) or (seeds, groups); the labels ``plain`` and ``residual`` keep their colours.
         ylabel: what the height is, with its unit.
@@ -28,6 +29,8 @@ def bars(ax: Axes, groups: Sequence[str], series: Mapping, *, ylabel: str, writt
         >>> [bar.get_height().item() for bar in ax.patches]
         [1.0, 2.0, 1.0, 1.0]
         >>> plt.close(ax.figure)
+
+    First used in the solutions of chapter 1.
     """
     width = 0.8 / max(len(series), 1)
     for number, (label, values) in enumerate(series.items()):
@@ -62,6 +65,7 @@ def heatmap(ax: Axes, matrix, *, label: str, written: str | None = None) -> Axes
     """Draw a matrix as colours with a colour bar, row 0 on top: a receptive field, a confusion matrix.
 
     Args:
+        ax: the axes to draw on.
         matrix: (rows, columns).
         label: what the colour means, with its unit.
         written: a format such as ``"{:.0f}"`` to write every value into its square.
@@ -75,6 +79,8 @@ def heatmap(ax: Axes, matrix, *, label: str, written: str | None = None) -> Axes
         >>> [text.get_text() for text in ax.texts]
         ['1', '2', '2', '4']
         >>> plt.close(ax.figure)
+
+    For figures of your own; no chapter draws a heat map yet.
     """
     values = numbers(matrix)
     if values.ndim != 2 or not values.size:

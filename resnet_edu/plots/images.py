@@ -33,6 +33,8 @@ def show_images(
         >>> len(figure.axes)
         3
         >>> plt.close(figure)
+
+    First used in chapter 1.
     """
     pixels = plain(images)
     pixels = pixels[None] if pixels.ndim == 3 else pixels
@@ -66,13 +68,15 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
         label: what the colour means, with its unit.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or no value is finite. Among others, what is not finite stays white.
 
     Example:
         >>> figure = feature_maps(np.zeros((16, 4, 4)))
         >>> len(figure.axes)  # 16 maps and the colour bar
         17
         >>> plt.close(figure)
+
+    For figures of your own; no chapter draws feature maps yet.
     """
     values = numbers(maps)
     values = values[0] if values.ndim == 4 and len(values) == 1 else values
@@ -80,9 +84,13 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
         raise ValueError(
             f"maps should be one image's, (C, H, W) or (1, C, H, W), but have shape {tuple(np.shape(maps))}"
         )
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise ValueError("none of the maps' values is finite: there is no scale to draw them on")
+    values = np.ma.masked_invalid(values)  # an infinity would be drawn as if it were the highest value
     figure, places = _grid(len(values), columns, values.shape[1] / values.shape[2], titled=True, beside=0.8)
     for channel, place in enumerate(places):
-        drawn = place.imshow(values[channel], vmin=values.min(), vmax=values.max(), interpolation="nearest")
+        drawn = place.imshow(values[channel], vmin=finite.min(), vmax=finite.max(), interpolation="nearest")
         place.set_title(channel, fontsize=8, fontweight="normal", pad=3)
     figure.colorbar(drawn, ax=places, label=label, fraction=0.03, aspect=30)
     return figure

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_edu.plots.arrays import numbers
@@ -24,6 +25,8 @@ def smooth(losses, window: int) -> np.ndarray:
     Example:
         >>> smooth([4, 2, 0, 3], window=2)
         array([4. , 3. , 1. , 1.5])
+
+    First used in chapter 1.
     """
     if window < 1:
         raise ValueError(f"the window should be at least 1 step, but it is {window}")
@@ -49,9 +52,12 @@ def curves(
     """Draw one line for each entry; where an entry has several seeds, their median and a band from lowest to highest.
 
     Args:
+        ax: the axes to draw on.
         x: (steps,), the same for all, or None for 1, 2, 3 ...; with None the entries may differ in length.
         series: label -> (steps,) or (seeds, steps).
         looks: label -> properties of the line, for example from :func:`look`; other lines follow the style's order.
+        xlabel: what x is, with its unit.
+        ylabel: what the values are, with their unit.
         log: a logarithmic y axis; every value must then be positive.
         direct: write each label at its line's end instead of in a legend; set the axis limits before.
 
@@ -64,7 +70,10 @@ def curves(
         >>> ax.lines[0].get_ydata()
         array([4., 3., 2.])
         >>> plt.close(ax.figure)
+
+    First used in chapter 2.
     """
+    drawn = []
     if log:
         ax.set_yscale("log")
     for number, (label, values) in enumerate(series.items(), start=len(ax.lines)):
@@ -79,18 +88,20 @@ def curves(
         every = max(1, len(steps) // 8)
         marks = {"marker": MARKERS[number % len(MARKERS)], "markevery": (number * every // 3 % every, every)}
         (line,) = ax.plot(steps, np.median(seeds, axis=0), label=label, **marks | dict((looks or {}).get(label, {})))
+        drawn.append(line)
         if len(seeds) > 1:
             ax.fill_between(steps, seeds.min(axis=0), seeds.max(axis=0), color=line.get_color(), alpha=0.2, linewidth=0)
         if (steps == steps.round()).all() and isinstance(ax.xaxis.get_major_locator(), MaxNLocator):
             ax.xaxis.get_major_locator().set_params(integer=True)  # there is no iteration 2.5
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    return _label_ends(ax) if direct else with_legend(ax)
+    return _label_ends(ax, drawn) if direct else with_legend(ax)
 
 
 def layers(ax: Axes, series: Mapping, *, ylabel: str, looks: Mapping | None = None, log: bool = True) -> Axes:
     """Draw a statistic of each layer, from the input (layer 1) to the output; networks may differ in depth.
 
     Args:
+        ax: the axes to draw on.
         series: label -> (layers,) or (seeds, layers).
         ylabel: what the statistic is, with its unit.
         looks: as in :func:`curves`.
@@ -105,14 +116,16 @@ def layers(ax: Axes, series: Mapping, *, ylabel: str, looks: Mapping | None = No
         >>> ax.get_yscale(), ax.lines[0].get_xdata()
         ('log', array([1, 2, 3]))
         >>> plt.close(ax.figure)
+
+    First used in chapter 2.
     """
     return curves(ax, None, series, looks=looks, xlabel="layer", ylabel=ylabel, log=log)
 
 
-def _label_ends(ax: Axes) -> Axes:
-    """Write each line's label beside its last point, pushed up where two would overlap."""
+def _label_ends(ax: Axes, lines: Sequence[Line2D]) -> Axes:
+    """Write each of the lines' labels beside its last point, pushed up where two would overlap."""
     ax.autoscale_view()
-    known = [(line, line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)]) for line in ax.lines]
+    known = [(line, line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)]) for line in lines]
     below = -np.inf
     for line, points in sorted((pair for pair in known if len(pair[1])), key=lambda pair: pair[1][-1, 1]):
         end = points[-1]

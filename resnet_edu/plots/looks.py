@@ -35,6 +35,8 @@ def style() -> None:
         >>> style()
         >>> plt.rcParams["figure.figsize"]
         [7.0, 3.2]
+
+    First used in chapter 1.
     """
     plt.rcParams.update(
         {
@@ -87,6 +89,8 @@ def look(kind: str, rank: int = 0, of: int = 1) -> dict:
         {'color': '#d55e00', 'linestyle': '--', 'marker': 'o'}
         >>> look("residual", 0, of=3)["marker"], look("residual", 2, of=3)["marker"]
         ('o', '^')
+
+    First used in chapter 2.
     """
     if kind not in NETS:
         raise ValueError(f"a network is one of {', '.join(NETS)}, not {kind!r}")
