@@ -17,13 +17,20 @@ from resnet_edu.train.recipe import SCHEDULES, Recipe
 from resnet_edu.train.session import train
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the defaults; None depends on the network or the device, and the help says how."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments; their defaults are the recipe of He et al. 2015, section 4.2."""
     recipe, plan = Recipe(), Plan("", "")
     top = argparse.ArgumentParser(
         prog="python -m resnet_edu.train",
         description="Train a network; without options by the recipe of He et al. 2015, section 4.2.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Defaults,
         allow_abbrev=False,
     )
     what = top.add_argument_group("what")
@@ -136,8 +143,13 @@ def main(argv: list[str] | None = None) -> int:
                 processes=processes,
             )
     except KeyboardInterrupt:
-        resume = "--resume in place of --overwrite" if args.overwrite else "--resume"
-        print(f"\ninterrupted: with {resume} the same command goes on after its last whole epoch", file=sys.stderr)
+        way = "with --resume the same command goes on after its last whole epoch"
+        if args.overwrite:
+            way = (
+                "once it has finished an epoch, --resume in place of --overwrite goes on; before that the old run "
+                "still stands, and --overwrite begins again"
+            )
+        print(f"\ninterrupted: {way}", file=sys.stderr)
         return 130
     except torch.cuda.OutOfMemoryError as error:
         print(f"error: {device} has too little memory for this batch size: {error}", file=sys.stderr)

@@ -7,12 +7,14 @@ recognised without trusting its contents; it is read without unpickling code.
 import hashlib
 import io
 import pickle
+import re
 from pathlib import Path
 
 import torch
 
 from resnet_edu.train.files import replace_file
 
+_NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
 
 
@@ -75,7 +77,7 @@ def newest(folder: str | Path, map_location: str | torch.device = "cpu") -> tupl
     """
     damaged = []
     for path in _newest_first(Path(folder)):
-        _, epoch, digest = path.stem.split("-")
+        epoch, digest = _NAME.fullmatch(path.name).groups()
         raw = path.read_bytes()
         if hashlib.sha256(raw).hexdigest().startswith(digest):
             try:
@@ -88,10 +90,13 @@ def newest(folder: str | Path, map_location: str | torch.device = "cpu") -> tupl
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    def epoch_and_age(path: Path) -> tuple[int, int]:
-        return int(path.stem.split("-")[1]), path.stat().st_mtime_ns
+    """The checkpoints, and nothing else that somebody has put beside them."""
 
-    return sorted(folder.glob("epoch-*-*.pt"), key=epoch_and_age, reverse=True)
+    def epoch_and_age(path: Path) -> tuple[int, int]:
+        return int(_NAME.fullmatch(path.name)[1]), path.stat().st_mtime_ns
+
+    there = [path for path in folder.glob("epoch-*-*.pt") if _NAME.fullmatch(path.name)]
+    return sorted(there, key=epoch_and_age, reverse=True)
 
 
 def _bytes(state: dict) -> bytes:

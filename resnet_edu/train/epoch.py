@@ -100,8 +100,10 @@ def evaluate_images(
 ) -> tuple[float, float]:
     """Return the mean loss (nats) and error (percent) in evaluation mode, and wait for the device once.
 
-    The same as :func:`resnet_edu.train.step.evaluate`, for images that are kept as bytes. Built in chapter 8.
+    The same as :func:`resnet_edu.train.step.evaluate`, the mode put back included, for images that are kept as bytes.
+    Built in chapter 8.
     """
+    was_training = model.training
     model.eval()
     loss, wrong = 0, 0
     for images, labels in data.in_order(batch_size):
@@ -109,5 +111,6 @@ def evaluate_images(
             logits = model(data.prepare(images))
         loss = loss + F.cross_entropy(logits.float(), labels, reduction="sum").double()
         wrong = wrong + (logits.argmax(dim=1) != labels).sum()
+    model.train(was_training)
     loss, wrong = torch.stack([loss, wrong.double()]).tolist()
     return loss / len(data.labels), 100 * wrong / len(data.labels)

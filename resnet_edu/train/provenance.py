@@ -108,10 +108,12 @@ def data_checksum(dataset: Dataset) -> dict[str, str]:
 
 
 def _nameless(argument: str) -> str:
-    path = Path(argument)
-    if not path.is_absolute():
+    option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    path = Path(value)
+    if not path.is_absolute() and ".." not in path.parts:
         return argument
-    return path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name
+    path = path.resolve()
+    return option + equals + (path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name)
 
 
 def _git(*arguments: str) -> str:

@@ -1,7 +1,8 @@
 """A recorded run: a CSV of raw numbers and, beside it, a JSON that says where they came from (appendix C).
 
-A script opens the :class:`Recording` first, which refuses a taken name and notes the code as it is *before* a long run;
-it writes once, at the end. :func:`read` gives the columns back, after checking that the two files belong together.
+A script opens the :class:`Recording` first, which refuses a taken name and notes the code as it is *before* a long
+run; it writes when there is something, at the latest at the end. :func:`read` gives the columns back, after checking
+that the two files belong together.
 """
 
 import csv
@@ -20,7 +21,7 @@ from resnet_edu.train.files import replace_file
 
 
 class Recording:
-    """A run that will be recorded: what is known before it starts, and one ``write`` at its end.
+    """A run that will be recorded: what is known before it starts; ``write`` adds what it gave, as often as it likes.
 
     Create it after all imports and before the first computation.
 
@@ -143,9 +144,12 @@ def read_provenance(path: str | Path) -> dict:
     """
     path = Path(path).with_suffix(".json")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if "sha256" not in about:
+            raise ValueError("no checksum of a CSV is in it")
+    except (ValueError, TypeError) as error:  # what is no JSON is a ValueError, too
         raise ValueError(f"{path} is truncated or damaged ({error}): take a sound copy, or delete it") from None
+    return about
 
 
 def _array(column: tuple[str, ...]) -> np.ndarray:

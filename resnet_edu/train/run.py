@@ -63,9 +63,10 @@ class Run:
         self.optimizer = make_optimizer(self.model, plan.recipe)
         self.schedule = make_schedule(self.optimizer, plan.recipe, max(total, 1))
         self.scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16")
-        self.pad = dataset.train_images.shape[-1] // 8 if plan.pad is None else plan.pad
-        if self.pad < 0:
-            raise ValueError(f"images are padded by 0 pixels or more, got {self.pad}")
+        side = dataset.train_images.shape[-1]
+        self.pad = side // 8 if plan.pad is None else plan.pad
+        if not 0 <= self.pad <= side:
+            raise ValueError(f"images of {side} pixels a side are padded by 0 to {side}, got {self.pad}")
         self.mirror = plan.data != "digits" if plan.mirror is None else plan.mirror
         self.rows: list[dict] = []
         self.objective = make_objective(

@@ -76,8 +76,7 @@ def train(
             raise FileExistsError(
                 f"{out} holds files already: resume what is there, overwrite it, or name another folder"
             )
-        if resume and is_complete(out):
-            plan.expect(record.read_provenance(table(out))["notes"]["plan"])
+        if resume and _is_done(plan, out):
             say(f"{out} is complete already")
             return
         run = Run(plan, torch.device(device), processes)
@@ -93,6 +92,13 @@ def train(
             sweep(out)
         if _train_on(run, recording, out, overwrite and not resume, start + seconds, progress, say):
             _finish(run, recording, out, say)
+
+
+def _is_done(plan: Plan, out: Path) -> bool:
+    """Return whether this plan's run is complete there, weights and all; another's is told by its checkpoints."""
+    if not (is_complete(out) and (out / "weights.pt").exists()):
+        return False
+    return not plan.differences(record.read_provenance(table(out))["notes"]["plan"])
 
 
 def _train_on(

@@ -36,6 +36,16 @@ def test_a_damaged_one_is_passed_over(tmp_path, harm):
     assert found["weights"][0] == 1
 
 
+def test_what_somebody_else_put_there_is_left_alone(tmp_path):
+    path = checkpoint.save(tmp_path, 1, state(1))
+    copies = [tmp_path / f"{path.stem}-Copy1.pt", tmp_path / "epoch-00005-.pt"]
+    for copy in copies:
+        copy.write_bytes(path.read_bytes())
+    assert checkpoint.newest(tmp_path)[0] == 1
+    checkpoint.save(tmp_path, 2, state(2), anew=True)
+    assert all(copy.exists() for copy in copies) and not path.exists()
+
+
 def test_nothing_is_epoch_zero(tmp_path):
     assert checkpoint.newest(tmp_path / "none") == (0, None, [])
 

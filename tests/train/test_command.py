@@ -50,7 +50,8 @@ def test_a_run_from_the_command(arguments, tmp_path, capsys):
         (["--epochs", "0"], "epochs should be at least 1"),
         (["--batch-size", "4000"], "1437 images do not fill one batch of 4000"),
         (["--lr", "1e30"], "the loss was nan at iteration"),
-        (["--pad", "-1"], "images are padded by 0 pixels or more, got -1"),
+        (["--pad", "-1"], "images of 8 pixels a side are padded by 0 to 8, got -1"),
+        (["--pad", "20000"], "images of 8 pixels a side are padded by 0 to 8, got 20000"),
         (["--seed", "-1"], "a seed is a whole number from 0 to 2**63 - 1, got -1"),
         (["--seed", "9" * 30], "a seed is a whole number"),
         (["--schedule", "one-cycle", "--warmup", "400"], "'one-cycle' rises by itself: it takes no warmup, got 400"),
@@ -97,6 +98,20 @@ def test_a_compiler_that_is_not_there_is_one_sentence(arguments, tmp_path):
     )
     assert ended.returncode == 1
     assert "error: torch.compile failed, and --no-compile does without it: " in ended.stderr.splitlines()[-1]
+
+
+def test_an_interrupt_while_overwriting_says_which_run_stands(arguments, tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("resnet_edu.train.__main__.train", interrupted)
+    assert main(arguments("--out", tmp_path / "toy", "--overwrite")) == 130
+    assert "before that the old run still stands, and --overwrite begins again" in capsys.readouterr().err
+
+
+def test_the_help_names_no_default_of_none() -> None:
+    said = parser().format_help()
+    assert "(default: 164)" in said and "None" not in said
 
 
 def test_an_interrupt_says_how_to_go_on(arguments, tmp_path, capsys):

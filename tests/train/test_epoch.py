@@ -77,9 +77,11 @@ def test_evaluation_is_the_teaching_one(digits):
     model = network()
     engine(model, digits[0])
     test = digits[1]
-    found = evaluate_images(model, test, batch_size=100)
-    assert found == pytest.approx(evaluate(model, test.prepare(test.images), test.labels), rel=1e-5)
-    assert not model.training
+    for mode in (True, False):
+        model.train(mode)
+        found = evaluate_images(model, test, batch_size=100)
+        assert found == pytest.approx(evaluate(model, test.prepare(test.images), test.labels), rel=1e-5)
+        assert model.training is mode
 
 
 def test_half_precision_is_used_where_asked_for(digits):

@@ -62,6 +62,22 @@ def test_no_machine_user_or_path_is_recorded(tmp_path, monkeypatch):
     assert not {platform.node(), getpass.getuser()} & set(text.replace('"', " ").split())
 
 
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("--out=/elsewhere/alice/run", "--out=run"),
+        ("../../elsewhere/alice/run", "run"),
+        (f"--runs={provenance._ROOT}/runs", "--runs=runs"),
+        ("runs/toy", "runs/toy"),
+        ("--lr=0.1", "--lr=0.1"),
+    ],
+)
+def test_a_path_outside_is_its_name(given, recorded, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["run.py", given])
+    monkeypatch.delattr(sys.modules["__main__"], "__spec__", raising=False)
+    assert provenance.command() == f"python run.py {recorded}"
+
+
 def test_a_result_is_never_overwritten_unasked(tmp_path):
     path = tmp_path / "run.csv"
     write(path)
@@ -100,6 +116,15 @@ def test_line_ends_of_another_system_are_not_a_change(tmp_path):
     write(path)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert record.read(path)["depth"].tolist() == [8, 20]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '{"file": "', "\xff"])
+def test_a_json_that_is_none_of_ours_is_damaged(tmp_path, text):
+    path = tmp_path / "run.csv"
+    write(path)
+    path.with_suffix(".json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"run\.json is truncated or damaged"):
+        record.read(path)
 
 
 def test_a_missing_json_is_an_error(tmp_path):

@@ -179,6 +179,29 @@ def test_what_is_to_be_overwritten_stays_until_there_is_something_new(plan, tmp_
     assert not (tmp_path / "toy" / "weights.pt").exists() and not is_complete(tmp_path / "toy")
 
 
+def test_killed_between_the_new_checkpoint_and_the_old_record_the_new_run_goes_on(plan, tmp_path, monkeypatch):
+    quiet(plan(epochs=2), tmp_path / "toy")
+
+    def killed(folder):
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("resnet_edu.train.session.clear_record", killed)
+        with pytest.raises(OSError, match="could not be written"):
+            quiet(plan(epochs=3, seed=1), tmp_path / "toy", overwrite=True)
+    quiet(plan(epochs=3, seed=1), tmp_path / "toy", resume=True)
+    quiet(plan(epochs=3, seed=1), tmp_path / "straight")
+    assert same(weights(tmp_path / "straight"), weights(tmp_path / "toy"))
+
+
+def test_lost_weights_are_written_again_from_the_checkpoint(plan, tmp_path):
+    quiet(plan(), tmp_path / "toy")
+    before = weights(tmp_path / "toy")
+    (tmp_path / "toy" / "weights.pt").unlink()
+    quiet(plan(), tmp_path / "toy", resume=True)
+    assert same(before, weights(tmp_path / "toy"))
+
+
 def test_a_run_older_than_a_setting_is_resumed(plan, tmp_path):
     quiet(plan(), tmp_path / "toy", seconds=0)
     folder = tmp_path / "toy" / "checkpoints"
