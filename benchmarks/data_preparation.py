@@ -1,4 +1,4 @@
-"""How many times as many images a second one core prepares in batches as one by one with PIL.
+"""How many times as many images one core prepares per second in batches as with PIL, one by one.
 
     python benchmarks/data_preparation.py --out book/results/data_preparation.csv
 

@@ -37,7 +37,7 @@ def images_for(steps: int, source: str) -> tuple[Tensor, Tensor]:
         images = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
         return images, torch.randint(10, (count,), generator=generator)
     dataset = data.load(source)
-    if not 0 < count <= len(dataset.train_images):
+    if count > len(dataset.train_images):
         most = len(dataset.train_images) // BATCH
         raise ValueError(f"{source} has images for 1 to {most} steps of {BATCH} images, and {steps} were asked for")
     return dataset.train_images[:count], dataset.train_labels[:count]

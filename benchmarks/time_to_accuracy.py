@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         data=data_checksum(data.load(options.data)),
         overwrite=options.overwrite or options.out is None,
     )
-    rows = []
+    rows, origin = [], {}
     for name, plan in plans(options.data, options.epochs, device, options.seed).items():
         folder = options.runs / f"{options.data}-{name}-s{options.seed}"
         train(plan, folder, device=device, resume=True, seconds=options.stop_after)
@@ -99,6 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         trained = record.read_provenance(folder / f"{folder.name}.csv")
         if trained["data"] != noted.provenance["data"]:
             raise ValueError(f"{folder} was trained on another {options.data}, by the checksum: name other --runs")
+        if trained["hardware"] != origin.setdefault("hardware", trained["hardware"]):
+            raise ValueError(f"{folder} was trained on {trained['hardware']}, unlike the other: name other --runs")
+        origin |= {key: trained[key] for key in ("versions", "code")}  # of those that trained, not of who reads
         print(f"trained on {trained['hardware']['gpu'] or trained['hardware']['cpu']}, {trained['versions']}")
     for row in rows:
         said = "reached" if row["reached"] else "missed"
@@ -107,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{row['last_accuracy']:.2f} % of the test set: {options.target:g} % {said}"
         )
     if options.out:
-        noted.write(rows)
+        noted.write(rows, seconds=round(sum(row["seconds"] for row in rows), 1), **origin)
     return 0 if all(row["reached"] for row in rows) else 1
 
 

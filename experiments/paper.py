@@ -75,9 +75,10 @@ def is_recorded(path: Path, plan: Plan) -> bool:
     if not path.with_suffix(".json").exists():
         return False
     record.read(path)
-    if said := plan.differences(record.read_provenance(path)["notes"]["plan"], but_for=ROUNDING):
+    about = record.read_provenance(path)
+    if said := plan.differences(about["notes"]["plan"], but_for=ROUNDING):
         raise ValueError(f"{path} is a run with {said}")
-    return True
+    return "summary" in about
 
 
 def run(
@@ -109,10 +110,18 @@ def run(
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is not complete yet; the status is 0 when every run asked for is recorded."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="Other options, such as --no-compile, are passed on to the training command.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--scale", choices=SCALES, required=True)
-    parser.add_argument("--jobs", type=positive, default=1, help="runs at once: one a core, or several sharing a GPU")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later")
+    parser.add_argument(
+        "--jobs", type=positive, default=1, help="runs at once: one a core, or several sharing a GPU (default: 1)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop in time for this, and resume later (default: never)"
+    )
     parser.add_argument("--nets", nargs="+", metavar="NET", help="only these, such as cifar_plain56 cifar_resnet56")
     parser.add_argument("--seeds", type=positive, help="so many seeds; by default 3 at full scale and 2 at small")
     parser.add_argument("--runs", type=Path, help="where the runs and their checkpoints are (default: runs)")

@@ -1,6 +1,7 @@
 """Each benchmark runs, tiny, says what it left out and rejected, and records what it measured."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -151,6 +152,14 @@ def test_time_to_accuracy_on_digits(command, tmp_path):
     assert not (tmp_path / "runs" / "digits-paper-s1").exists()
     status, said = command("time_to_accuracy", *options, "--target", 100.1)  # from the runs that are there
     assert status == 1 and said.count("is complete already") == 2 and said.count("100.1 % missed") == 2
+
+    # who reads is not who trained
+    about = record.read_provenance(tmp_path / "runs" / "digits-paper-s0" / "digits-paper-s0.csv")
+    assert record.read_provenance(out)["seconds"] == pytest.approx(rows["seconds"].sum(), abs=0.1)
+    told = tmp_path / "runs" / "digits-paper-s0" / "digits-paper-s0.json"
+    told.write_text(json.dumps(about | {"hardware": about["hardware"] | {"gpu": "another"}}))
+    with pytest.raises(ValueError, match=r"was trained on .* unlike the other"):
+        command("time_to_accuracy", *options, "--target", 1)
 
 
 def test_time_to_accuracy_refuses_in_one_sentence_without_a_gpu(tmp_path):

@@ -86,6 +86,10 @@ def test_it_stops_resumes_copies_and_skips(tmp_path, capsys, monkeypatch):
 
     # nor is anything run over what is there and cannot be read
     first, second = (results / f"{net}-s0.csv" for net in NETS)
+    whole = first.with_suffix(".json").read_text()
+    first.with_suffix(".json").write_text(json.dumps({k: v for k, v in json.loads(whole).items() if k != "summary"}))
+    assert not paper.is_recorded(first, paper.plan_of(paper.commands("small", NETS, 1, TINY)["cifar_plain8-s0"]))
+    first.with_suffix(".json").write_text(whole)
     first.with_suffix(".json").write_bytes(first.with_suffix(".json").read_bytes()[:500])
     second.unlink()
     assert paper.main(command) == 1
