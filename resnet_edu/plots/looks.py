@@ -73,8 +73,8 @@ def style() -> None:
 def look(kind: str, rank: int = 0, of: int = 1) -> dict:
     """Return how a plain or a residual network's line is drawn throughout the book.
 
-    The kind sets colour and line style. Among several networks of one kind, the deepest has the full colour, shallower
-    ones are paler, and each has its own marker. With the same ``of`` for both kinds a marker means a depth.
+    The kind sets colour and line style. Among several networks of one kind, the deepest has the darkest shade, and each
+    has its own marker. With the same ``of`` for both kinds a marker means a depth.
 
     Args:
         kind: ``"plain"`` or ``"residual"``.
@@ -96,8 +96,10 @@ def look(kind: str, rank: int = 0, of: int = 1) -> dict:
         raise ValueError(f"a network is one of {', '.join(NETS)}, not {kind!r}")
     if not 0 <= rank < of <= len(MARKERS):
         raise ValueError(f"rank should lie from 0 to of - 1 and of be at most {len(MARKERS)}: met {rank} of {of}")
-    pale = 0.55 * (of - 1 - rank) / max(of - 1, 1)
-    colour = to_hex([pale + (1 - pale) * part for part in to_rgb(NETS[kind]["color"])])
+    full = to_rgb(NETS[kind]["color"])
+    depth = rank / max(of - 1, 1)
+    white, black = (0.15 * (1 - depth), 0.35 * depth) if of > 1 else (0, 0)  # more white would be hard to see on white
+    colour = to_hex([(white + (1 - white) * part) * (1 - black) for part in full])
     return {"color": colour, "linestyle": NETS[kind]["linestyle"], "marker": MARKERS[rank]}
 
 
