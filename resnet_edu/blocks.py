@@ -13,6 +13,13 @@ from torch import Tensor, nn
 def conv3x3(in_planes: int, out_planes: int, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps the size at stride 1, for every dilation.
 
+    Args:
+        in_planes: channels that come in.
+        out_planes: channels that go out.
+        stride: how many pixels the kernel moves on.
+        groups: parts into which the channels are split; each part reads its own only.
+        dilation: how many pixels the kernel's taps lie apart.
+
     Shape: (N, in_planes, H, W) -> (N, out_planes, ceil(H/stride), ceil(W/stride)).
 
     Example:
@@ -30,6 +37,11 @@ def conv3x3(in_planes: int, out_planes: int, stride: int = 1, groups: int = 1, d
 def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
     """Return a 1x1 convolution without bias: it mixes channels, pixel by pixel.
 
+    Args:
+        in_planes: channels that come in.
+        out_planes: channels that go out.
+        stride: how many pixels it moves on.
+
     Shape: (N, in_planes, H, W) -> (N, out_planes, ceil(H/stride), ceil(W/stride)).
 
     Example:
@@ -43,6 +55,10 @@ def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
 
 def explain_mismatch(out: list[int], identity: list[int]) -> str:
     """Say why a branch and a shortcut of these shapes cannot be added, and what to do about it.
+
+    Args:
+        out: shape of F(x), [N, C, H, W].
+        identity: shape of the shortcut.
 
     Example:
         >>> print(explain_mismatch([2, 8, 4, 4], [2, 1, 4, 4]))
@@ -94,6 +110,10 @@ torch.fx.wrap("add_shortcut")
 
 def check_basic_arguments(block: str, groups: int, base_width: int, dilation: int) -> None:
     """Refuse what only a `Bottleneck` can do.
+
+    Args:
+        block: the block's name, for the message.
+        groups, base_width, dilation: as `Bottleneck`'s.
 
     Raises:
         ValueError: groups is not 1 or base_width is not 64.

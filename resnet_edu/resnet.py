@@ -18,6 +18,10 @@ def check_arguments(
 ) -> None:
     """Refuse arguments of which `ResNet` could only make an obscure error, or silently another network.
 
+    Args:
+        block, layers, replace_stride_with_dilation: as `ResNet`'s.
+        zero_init: as its `zero_init_residual`.
+
     Raises:
         ValueError: block has no `expansion`; layers are not four positive numbers; replace_stride_with_dilation has not
             three elements; zero_init is asked of a block without a shortcut.

@@ -12,6 +12,9 @@ def standardised_splits(dataset: Dataset) -> tuple[Tensor, Tensor, Tensor, Tenso
     Both sets are standardised with the TRAINING set's statistics: the test images must not influence anything that
     is fitted, and a network must see both through the same lens.
 
+    Args:
+        dataset: what `load` returned; it stays as it was.
+
     Returns:
         float32 (N, C, H, W), int64 (N,), float32 (M, C, H, W), int64 (M,).
 
