@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_edu.checks.compare import expect_module, name_slip, randomise
+from resnet_edu.checks.stages import settings_of
 from resnet_edu.checks.verdict import Wrong, expect_close, expect_equal
 
 CHILDREN = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc")
@@ -23,15 +24,16 @@ def expect_network(what: str, met: nn.Module, expected: nn.Module) -> None:
     _expect_names(what, met, expected)
     state = met.state_dict()
     for name, tensor in expected.state_dict().items():
-        _expect_shape(what, name, tuple(state[name].shape), tuple(tensor.shape))
+        groups = getattr(met.get_submodule(name.rpartition(".")[0]), "groups", 1)
+        _expect_shape(what, name, tuple(state[name].shape), tuple(tensor.shape), groups)
     convs, right = ({n: m for n, m in net.named_modules() if isinstance(m, nn.Conv2d)} for net in (met, expected))
     for name, conv in right.items():
         if name not in convs:
             raise Wrong(f"{what}: {name} should be an nn.Conv2d.")
-        for setting in ("kernel_size", "stride", "padding", "dilation"):
-            value, wanted = getattr(convs[name], setting), getattr(conv, setting)
+        values = settings_of(convs[name])
+        for setting, wanted in settings_of(conv).items():
             hint = _setting_hint(name, setting, wanted)
-            expect_equal(f"{what}: {setting} of {name}", _pair(value), _pair(wanted), hint)
+            expect_equal(f"{what}: {setting} of {name}", values[setting], wanted, hint)
     for name, norm in expected.named_modules():
         for setting in ("eps", "momentum") if isinstance(norm, nn.BatchNorm2d) else ():
             wanted = getattr(norm, setting)  # a BatchNorm of one's own need not have it: its values are compared below
@@ -44,10 +46,6 @@ def expect_network(what: str, met: nn.Module, expected: nn.Module) -> None:
     met.eval(), expected.eval()
     # 8x8 maps at the end, of which a pooling made for 7x7 would leave some out
     _expect_same(what, met, expected, torch.randn(1, 3, 256, 256))
-
-
-def _pair(value) -> tuple:
-    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 def _expect_names(what: str, met: nn.Module, expected: nn.Module) -> None:
@@ -80,12 +78,14 @@ def _name_hint(surplus: list[str], missing: list[str]) -> str:
         return "Behind the first block of a stage x fits as it is: its shortcut is the identity."
     if surplus and stage == "layer1" and not missing:
         return "BasicBlock's layer1 meets 64 channels and puts out 64, at stride 1: all its shortcuts are identities."
+    if f"{stage}.{index}.downsample.0.running_mean" in surplus:
+        return "Its BatchNorm stands behind its 1x1 convolution, not in front of it."
     if "downsample.0" in name:
         return "A first block projects where the stride is not 1 or inplanes are not planes * expansion."
     return "A projection is nn.Sequential(1x1 convolution, BatchNorm)."
 
 
-def _expect_shape(what: str, name: str, met: tuple, right: tuple) -> None:
+def _expect_shape(what: str, name: str, met: tuple, right: tuple, groups: int) -> None:
     hint = "The planes of the four stages are 64, 128, 256 and 512, layer1's as many as the stem's."
     if name.startswith(("conv1", "bn1")):
         hint = "The stem is a 7x7 convolution from 3 to 64 channels."
@@ -93,6 +93,10 @@ def _expect_shape(what: str, name: str, met: tuple, right: tuple) -> None:
         hint = "fc takes one number a channel, 512 * expansion: flattened maps tie the head to one size."
     elif name.startswith("fc"):
         hint = "fc takes 512 * block.expansion numbers and makes num_classes."
+    elif groups != 1:
+        hint = "A ResNet has no groups in its convolutions: groups is 1."
+    elif met[2:] != right[2:] and met[:2] == right[:2]:
+        hint = "A projection is a 1x1 convolution." if "downsample" in name else "The branch's convolutions are 3x3."
     expect_equal(f"{what}: the shape of {name}", met, right, hint)
 
 
@@ -101,7 +105,7 @@ def _setting_hint(name: str, setting: str, wanted) -> str:
         return "The stem is a 7x7 convolution with stride 2 and padding 3."
     if setting != "stride":
         return "A 3x3 convolution has padding 1, a 1x1 none."
-    if _pair(wanted) == (2, 2):
+    if wanted == (2, 2):
         return "layer2, layer3 and layer4 halve the size, in the first 3x3 of their first block and its projection."
     if name.startswith("layer1"):
         return "layer1 keeps the size: the stem has divided it by 4 already."
@@ -148,11 +152,18 @@ def _expect_same(what: str, met: nn.Module, expected: nn.Module, x: Tensor) -> N
         hint = "Use nn.AdaptiveAvgPool2d(1), which takes maps of any size."
         raise Wrong(f"{what}: the head stops with an error. {hint} PyTorch says: {logits}")
     slips, otherwise = partial(_head_slips, expected, left), "Average each map, flatten, fc, and nothing behind it."
-    _expect_place(f"{what}: the logits", logits, right_logits, slips, otherwise)
+    _expect_place(f"{what}: its output", logits, right_logits, slips, otherwise)
     if met.training:
         lost = [n for n, p in met.named_parameters() if p.grad is None] if _backward(logits) else ["any parameter"]
         if lost:
             raise Wrong(f"{what}: no gradient reaches {lost[0]}. Look for detach(), .data or torch.no_grad().")
+        _backward(right_logits)
+        found = dict(met.named_parameters())
+        pairs = [(name, found[name].grad, p.grad) for name, p in expected.named_parameters() if name in found]
+        off = [name for name, grad, wanted in pairs if not (grad - wanted).norm() <= 0.05 * wanted.norm()]
+        if off:  # the cut is behind the last of them
+            hint = "look for detach() on the shortcut of the block behind it."
+            raise Wrong(f"{what}: the logits are right, and the gradient of {off[-1]} is not: {hint}")
 
 
 def _expect_place(what: str, met, right: Tensor, slips: Slips, otherwise: str) -> None:

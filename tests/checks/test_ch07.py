@@ -153,6 +153,13 @@ HEAD = "self.fc(torch.flatten(self.avgpool(x), 1))"
         ([("if stride != 1 or self.inplanes != out", "if True")], "all its shortcuts are identities"),
         ([("if stride != 1 or self.inplanes != out", "if stride != 1")], "lacks layer1.0.downsample.0.weight. A first"),
         ([(", nn.BatchNorm2d(out))", ")")], "lacks layer2.0.downsample.1.weight. A projection is nn.Sequential"),
+        ([("nn.Sequential(nn.Conv2d(", "nn.Sequential(nn.BatchNorm2d(self.inplanes), nn.Conv2d("),
+          ("bias=False), nn.BatchNorm2d(out))", "bias=False))")],
+         "has layer2.0.downsample.0.bias. Its BatchNorm stands behind its 1x1 convolution"),
+        ([("out, 1, stride, bias", "out, 3, stride, 1, bias")], "A projection is a 1x1 convolution"),
+        ([("out, 1, stride, bias", "out, 1, stride, groups=2, bias")], "groups is 1"),
+        ([("block(self.inplanes, planes", "block(self.inplanes // 2 if blocks > 1 else 64, planes")],
+         "planes of the four stages"),
         ([("1, stride, bias=False", "1, stride")], "downsample.0.bias should not be there"),
         ([("return self.fc(torch.flatten(self.avgpool(x), 1))", "return self.fc(F.avg_pool2d(x, 7).flatten(1))")],
          "the head stops with an error. Use nn.AdaptiveAvgPool2d(1)"),
@@ -180,6 +187,7 @@ HEAD = "self.fc(torch.flatten(self.avgpool(x), 1))"
         ([("self.fc = ", "self.classifier = "), ("self.fc(", "self.classifier(")], "has no fc. The names are"),
         ([(HEAD, HEAD + ".softmax(dim=1)")], "the softmax belongs to the loss"),
         ([(HEAD, HEAD + ".relu()")], "logits may be negative"),
+        ([(HEAD, HEAD + " / 2")], "7): its output has the right shape, but the values are off"),
         ([("AdaptiveAvgPool2d", "AdaptiveMaxPool2d")], "the mean of each map"),
         ([(HEAD, HEAD.replace("x)", "x.detach())"))], "no gradient reaches"),
         ([(CHAIN, "self.layer3(self.layer2(self.layer1(x)))")], "forward never comes to layer4.0"),
@@ -339,9 +347,16 @@ NO_RELU = ("return F.relu(out + identity)", "return out + identity")
 TIED = ("F.adaptive_avg_pool2d(x, 1)", "F.avg_pool2d(x, 7)")
 
 
-def test_7_4_accepts_a_right_answer(verdict, earns, write) -> None:
-    assert verdict(checks.ex_7_4, write(FIXED, "FixedResNet34")) == "Exercise 7.4: right."
-    assert earns(checks.ex_7_4, write(FIXED, "FixedResNet34"))
+PADDING = [
+    ("planes, 3, 1, 1, bias", "planes, 3, padding='same', bias"),
+    ("1, stride, bias", "1, stride, 'valid', bias"),
+]
+
+
+@pytest.mark.parametrize("changes", [[], PADDING])
+def test_7_4_accepts_right_answers(verdict, earns, write, changes) -> None:
+    assert verdict(checks.ex_7_4, write(FIXED, "FixedResNet34", *changes)) == "Exercise 7.4: right."
+    assert earns(checks.ex_7_4, write(FIXED, "FixedResNet34", *changes))
 
 
 def test_7_4_knows_the_stub(verdict, earns, write) -> None:
@@ -362,6 +377,11 @@ def test_7_4_knows_the_stub(verdict, earns, write) -> None:
         ([TIED], "the head stops with an error"),
         # and others
         (WIDER[:3], "planes of the four stages"),
+        ([("identity = x if", "identity = x.detach() if")],
+         "the logits are right, and the gradient of layer4.1.bn2.bias is not: look for detach() on the shortcut"),
+        ([("planes, 3, stride, 1, bias", "planes, 1, stride, 0, bias")], "The branch's convolutions are 3x3"),
+        ([("planes, 3, 1, 1, bias", "planes, 3, 1, 1, groups=2, bias")], "groups is 1"),
+        ([("planes, 3, 1, 1, bias", "planes, 3, padding='valid', bias")], "A 3x3 convolution has padding 1"),
         ([("F.relu(out + identity)", "F.relu(out)")], "The shortcut is not added"),
         ([("F.relu(out + identity)", "F.relu(out) + identity")], "A ReLU stands in front of the addition"),
         ([("out = self.bn2(self.conv2(out))", "out = F.relu(self.bn2(self.conv2(out)))")],
@@ -377,7 +397,8 @@ def test_7_4_knows_the_stub(verdict, earns, write) -> None:
         ([("F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)", "F.relu(self.bn1(self.conv1(x)))")],
          "stands a max pooling"),
         ([("self.downsample", "self.shortcut")], "has layer2.0.shortcut.0.weight"),
-        ([("F.relu(out + identity)", "F.relu(out * identity)")], "Look at the block's forward"),
+        ([("F.relu(out + identity)", "F.relu(out * identity)")], "are ADDED, not multiplied"),
+        ([("F.relu(out + identity)", "F.relu(out + 2 * identity)")], "Look at the block's forward"),
     ],
 )  # fmt: skip
 def test_7_4_names_the_mistake(verdict, earns, write, changes, words) -> None:
