@@ -6,11 +6,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parameter import UninitializedParameter
 
 from resnet_edu.blocks import Bottleneck, conv1x1
 from resnet_edu.checks.block_slips import same, slip_maker, slips_at_the_addition
 from resnet_edu.checks.compare import expect_module, expect_same_function, expect_same_parameters
-from resnet_edu.checks.scalars import whole_number
+from resnet_edu.checks.scalars import whole_number, whole_numbers
 from resnet_edu.checks.verdict import Wrong, exercise
 
 PARTS = ("middle channels", "output channels", "output height", "projection")
@@ -30,14 +31,10 @@ def ex_5_1(answer):
     if not isinstance(answer, dict) or set(answer) != set(blocks):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(blocks)}. Fill in the stub, key by key.")
     for name, ((inplanes, planes), options, size) in blocks.items():
-        met, stride = answer[name], options.get("stride", 1)
+        met, stride = _prediction(name, answer[name]), options.get("stride", 1)
         block = Bottleneck(inplanes, planes, **options)
         out = 4 * planes
         right = (block.conv2.out_channels, out, -(-size // stride), stride != 1 or inplanes != out)
-        if not isinstance(met, tuple | list) or [type(part) for part in met] != [int, int, int, bool]:
-            raise Wrong(
-                f"`{name}` should be three integers and True or False, ({', '.join(PARTS)}), but it is {met!r}."
-            )
         slips = (
             _slips_in_middle(inplanes, planes, options.get("groups", 1), options.get("base_width", 64)),
             [
@@ -63,6 +60,14 @@ def ex_5_1(answer):
             if number != expected:  # the right number is not given away: that would end the exercise
                 hint = next((hint for wrong, hint in known if wrong == number), "read the arguments once more.")
                 raise Wrong(f"In `{name}` the {part} should not be {number}: {hint}")
+
+
+def _prediction(name: str, met) -> tuple:
+    projects = met[-1] if isinstance(met, tuple | list) and len(met) == 4 else None
+    projects = projects.tolist() if hasattr(projects, "tolist") else projects  # NumPy's or PyTorch's True
+    if not isinstance(projects, bool):
+        raise Wrong(f"`{name}` should be three integers and True or False, ({', '.join(PARTS)}), but it is {met!r}.")
+    return (*whole_numbers(f"In `{name}` ({', '.join(PARTS[:3])})", met[:3]), projects)
 
 
 def _slips_in_middle(inplanes: int, planes: int, groups: int, base_width: int) -> list[tuple[int, str]]:
@@ -148,6 +153,13 @@ def _expect_bottleneck(name: str, answer, inplanes: int, planes: int, **options:
     bases = {base.__module__.split(".")[0] for module in met.modules() for base in type(module).__mro__}
     if bases & {"resnet_edu", "torchvision"}:
         raise Wrong(f"{what} uses a block that somebody else wrote. Write the layers yourself.")
+    if any(isinstance(parameter, UninitializedParameter) for parameter in met.parameters()):
+        with torch.no_grad():  # a lazy layer gets its shapes from its first input
+            met.eval()(torch.zeros(1, inplanes, 9, 7))
+    flat = [tuple(p.shape) for p in met.parameters() if p.dim() == 2 and 1 not in p.shape]
+    if flat:
+        hint = f"Write the 1x1 as a convolution: its weights have four dimensions, {(*flat[0], 1, 1)}."
+        raise Wrong(f"{what} has a parameter of shape {flat[0]}. {hint}")
     expected = _make(inplanes, planes, **options)
     expect_same_parameters(what, met, expected, _differences(expected, inplanes, planes))
     expect_same_function(what, met, expected, torch.randn(4, inplanes, 9, 7), slips=SLIPS, otherwise=OTHERWISE)
@@ -218,12 +230,19 @@ def _count(inplanes: int, width: int, groups: int, out: int, projected: bool) ->
     return branch + projected * (inplanes * out + 2 * out)
 
 
-def _branch(block: Bottleneck, x: Tensor, at: int = 2, first=F.relu, middle=F.relu, last=same) -> Tensor:
-    """The branch with its stride on convolution ``at``, and what follows each BatchNorm."""
+def _branch(
+    block: Bottleneck, x: Tensor, at: int = 2, first=F.relu, middle=F.relu, last=same, early=(), bare=()
+) -> Tensor:
+    """The branch with its stride on convolution ``at``, and what follows each BatchNorm.
+
+    In the layers ``early`` it stands in front of the BatchNorm, and in the layers ``bare`` there is no BatchNorm.
+    """
     layers = ((block.conv1, block.bn1, first), (block.conv2, block.bn2, middle), (block.conv3, block.bn3, last))
     for number, (conv, norm, then) in enumerate(layers, start=1):
         stride = block.stride if number == at else 1
-        x = then(norm(F.conv2d(x, conv.weight, stride=stride, padding=conv.padding, groups=conv.groups)))
+        x = F.conv2d(x, conv.weight, stride=stride, padding=conv.padding, groups=conv.groups)
+        called = same if number in bare else norm
+        x = called(then(x)) if number in early else then(called(x))
     return x
 
 
@@ -247,6 +266,8 @@ SLIPS = [
     (_slip(at=3), LATE),
     (_slip(at=3, last=F.relu), BEFORE),
     (_slip(at=3, last=F.relu, end=same), BEFORE),
+    *((_slip(early=layers), "ReLU comes behind the BatchNorm, not in front of it.") for layers in ((1,), (2,), (1, 2))),
+    *((_slip(bare=layers), "A BatchNorm is made and never called.") for layers in ((1,), (2,), (3,))),
 ]
 
 

@@ -1,6 +1,8 @@
 """Chapter 5's checks accept right answers, however written, and say to each wrong one what belongs to it."""
 
+import numpy as np
 import pytest
+import torch
 
 from resnet_edu import checks
 from resnet_edu.blocks import Bottleneck
@@ -15,6 +17,15 @@ WIDTHS = {
     "e": (1024, 2048, 7, True),
     "f": (16, 64, 8, True),
 }
+
+
+WHOLE = [float, np.int64, torch.tensor]
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_5_1_accepts_whole_numbers_of_any_type(verdict, kind) -> None:
+    answer = {name: (*map(kind, parts[:3]), np.bool_(parts[3])) for name, parts in WIDTHS.items()}
+    assert verdict(checks.ex_5_1, answer) == "Exercise 5.1: right."
 
 
 @pytest.mark.parametrize("kind", [tuple, list])
@@ -56,6 +67,8 @@ def test_5_1_knows_the_stub(verdict, earns) -> None:
         ("d", (256, 512, 14, False), "the size stays"),
         ("f", (64, 64, 8, True), "the middle is narrow"),
         ("f", (16, 64, 8, 1), "three integers and True or False"),
+        ("f", (16, 64, 7.5, True), "output height) should be a tuple of whole numbers"),
+        ("f", (16.0, 64, 7.0, True), "should not be 7: a 3x3"),
         ("f", None, "three integers and True or False"),
     ],
 )
@@ -176,6 +189,7 @@ class MyBottleneck(nn.Module):
         y += self.layer(3, x) if self.projects else x
         return y.relu_()
 """
+LAZY = BLOCK.replace("nn.Conv2d(inplanes, ", "nn.LazyConv2d(").replace("nn.BatchNorm2d(width)", "nn.LazyBatchNorm2d()")
 STUB = """
 class MyBottleneck(nn.Module):
     def __init__(self, inplanes, planes, stride=1, groups=1, base_width=64):
@@ -188,7 +202,7 @@ class MyBottleneck(nn.Module):
 CHECKS = [(checks.ex_5_3, "5.3"), (checks.ex_5_4, "5.4")]
 
 
-@pytest.mark.parametrize("source", [BLOCK, SHORTCUT_FIRST, REVERSED])
+@pytest.mark.parametrize("source", [BLOCK, SHORTCUT_FIRST, REVERSED, LAZY])
 @pytest.mark.parametrize(("check", "label"), CHECKS)
 def test_5_3_and_5_4_accept_right_answers(verdict, earns, write, check, label, source) -> None:
     assert verdict(check, write(source, "MyBottleneck")) == f"Exercise {label}: right."
@@ -217,7 +231,11 @@ MISTAKES = [  # what both exercises must see
     ((LAST, "return F.relu(out + F.relu(self.shortcut(x)))"), "There is a ReLU on the shortcut"),
     (("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))"), "after the first BatchNorm is missing"),
     (("F.relu(self.bn2(self.conv2(out)))", "self.bn2(self.conv2(out))"), "after the second BatchNorm"),
-    (("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))"), "Compare your forward"),
+    (("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))"), "ReLU comes behind the BatchNorm"),
+    (("F.relu(self.bn2(self.conv2(out)))", "self.bn2(F.relu(self.conv2(out)))"), "ReLU comes behind the BatchNorm"),
+    (("F.relu(self.bn1(self.conv1(x)))", "F.relu(self.conv1(x))"), "A BatchNorm is made and never called"),
+    (("F.relu(self.bn2(self.conv2(out)))", "F.relu(self.conv2(out))"), "A BatchNorm is made and never called"),
+    (("out = F.relu(self.bn2", "out = self.conv1.weight.mean() * F.relu(self.bn2"), "Compare your forward"),
     ((LAST, LAST + ".detach()"), "No gradient"),
     ((LAST, "out + self.shortcut(x)"), "NoneType"),
     ((PROJECT, "nn.Conv2d(inplanes, out, 1, stride, bias=False)"), "the projection too"),
@@ -228,7 +246,7 @@ MISTAKES = [  # what both exercises must see
     (("stride != 1 or inplanes != out", "inplanes != out"), "the stride is not 1 OR the channels change"),
     (("stride != 1 or inplanes != out", "True"), "not even unused ones"),
     (("nn.Identity()", "nn.BatchNorm2d(out)"), "not even unused ones"),
-    ((BN3, "out = self.conv3(out)"), "Compare your forward"),
+    ((BN3, "out = self.conv3(out)"), "A BatchNorm is made and never called"),
     (("        self.bn3 = nn.BatchNorm2d(out)\n", "        self.bn3 = nn.Identity()\n"), "after EVERY convolution"),
     (("self.bn2(self.conv2", "self.bn1(self.conv2"), "Compare your forward"),
     (("        self.bn2 = nn.BatchNorm2d(width)\n", "        self.bn2 = self.bn1\n"), "each convolution has its own"),
@@ -239,6 +257,11 @@ MISTAKES = [  # what both exercises must see
       "out = int(planes * (base_width / 64)) * groups, planes"), "goes up again"),
     (("padding=1", "padding=0"), "RuntimeError"),
     (("width, out, 1", "width, out, 3, padding=1"), "where"),
+    (("nn.Conv2d(inplanes, width, 1, bias=False)\n",
+      "nn.Linear(inplanes, width, False)\n        move = lambda x, *to: x.permute(to)\n"
+      "        self.conv1.register_forward_pre_hook(lambda m, i: move(i[0], 0, 2, 3, 1))\n"
+      "        self.conv1.register_forward_hook(lambda m, i, o: move(o, 0, 3, 1, 2))\n"),
+     "(20, 5) has a parameter of shape (5, 20). Write the 1x1 as a convolution: its weights have four"),
 ]  # fmt: skip
 STRIDES = [
     (
@@ -256,6 +279,13 @@ def test_5_3_and_5_4_name_the_mistake(verdict, earns, write, check, label, chang
     answer = write(BLOCK, "MyBottleneck", change)
     assert words in verdict(check, answer)
     assert not earns(check, answer)
+
+
+def test_5_3_and_5_4_see_relus_in_front_of_every_batchnorm(verdict, write) -> None:
+    changes = [("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))"),
+               ("F.relu(self.bn2(self.conv2(out)))", "self.bn2(F.relu(self.conv2(out)))")]  # fmt: skip
+    for check, _ in CHECKS:
+        assert "ReLU comes behind the BatchNorm" in verdict(check, write(BLOCK, "MyBottleneck", *changes))
 
 
 @pytest.mark.parametrize(("old", "new", "words"), STRIDES)
