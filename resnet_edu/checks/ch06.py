@@ -9,6 +9,7 @@ from torch import nn
 
 from resnet_edu.blocks import BasicBlock, Bottleneck
 from resnet_edu.checks.compare import expect_module, randomise
+from resnet_edu.checks.scalars import whole_number, whole_numbers
 from resnet_edu.checks.stages import (
     FIRST_READS_AS_EVER,
     ONLY_FIRST,
@@ -67,11 +68,7 @@ def ex_6_1(answer):
     if not isinstance(answer, dict) or set(answer) != set(RESNET101):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(RESNET101)}. Fill in the stub, key by key.")
     for key, (right, slips) in RESNET101.items():
-        met = tuple(answer[key]) if isinstance(answer[key], list | torch.Size) else answer[key]
-        numbers = met if isinstance(met, tuple) else (met,)
-        if isinstance(met, tuple) != isinstance(right, tuple) or not all(type(number) is int for number in numbers):
-            kind = f"a tuple of {len(right)} integers" if isinstance(right, tuple) else "an integer"
-            raise Wrong(f"`{key}` should be {kind}, but it is {met!r}.")
+        met = (whole_numbers if isinstance(right, tuple) else whole_number)(f"`{key}`", answer[key])
         if isinstance(right, tuple) and len(met) != len(right):
             raise Wrong(f"`{key}` should have {len(right)} numbers, but it has {len(met)}.")
         if met != right:

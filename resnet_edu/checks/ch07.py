@@ -9,6 +9,7 @@ from torch import Tensor
 from resnet_edu.blocks import BasicBlock, Bottleneck
 from resnet_edu.checks.compare import randomise
 from resnet_edu.checks.networks import expect_network
+from resnet_edu.checks.scalars import whole_number, whole_numbers
 from resnet_edu.checks.verdict import Wrong, exercise
 from resnet_edu.resnet import ResNet, resnet34
 
@@ -46,11 +47,9 @@ def ex_7_1(answer):
     if not isinstance(answer, dict) or set(answer) != set(PREDICTED):
         raise Wrong(f"The answer should be a dict with the keys {', '.join(PREDICTED)}. Fill in the stub, key by key.")
     for key, (right, slips) in PREDICTED.items():
-        met = tuple(answer[key]) if isinstance(answer[key], list | torch.Size) else answer[key]
-        numbers = met if isinstance(met, tuple) else (met,)
-        if isinstance(met, tuple) != isinstance(right, tuple) or not all(type(number) is int for number in numbers):
-            kind = f"a tuple of {len(right)} integers" if isinstance(right, tuple) else "an integer"
-            raise Wrong(f"`{key}` should be {kind}, but it is {met!r}.")
+        met = (whole_numbers if isinstance(right, tuple) else whole_number)(f"`{key}`", answer[key])
+        if isinstance(right, tuple) and len(met) != len(right) and met not in slips:
+            raise Wrong(f"`{key}` should have {len(right)} numbers, but it has {len(met)}.")
         if met != right:
             raise Wrong(f"`{key}` is not {met}. {slips.get(met, 'Write the formula down and go layer by layer.')}")
 

@@ -1,6 +1,8 @@
 """Chapter 6's checks accept right answers, however written, and say to each wrong one what belongs to it."""
 
+import numpy as np
 import pytest
+import torch
 
 from resnet_edu import checks
 
@@ -25,6 +27,12 @@ def test_6_1_accepts_the_predictions(verdict, earns, kind) -> None:
     assert earns(checks.ex_6_1, answer)
 
 
+@pytest.mark.parametrize("kind", [float, np.int64, torch.tensor])
+def test_6_1_accepts_whole_numbers_of_any_type(verdict, kind) -> None:
+    answer = {key: tuple(map(kind, v)) if isinstance(v, tuple) else kind(v) for key, v in RESNET101.items()}
+    assert verdict(checks.ex_6_1, answer) == "Exercise 6.1: right."
+
+
 def test_6_1_knows_the_stub(verdict, earns) -> None:
     stub = dict.fromkeys(RESNET101, ...)
     assert verdict(checks.ex_6_1, stub) == "Exercise 6.1: not attempted yet."
@@ -36,8 +44,10 @@ def test_6_1_knows_the_stub(verdict, earns) -> None:
     [
         ("projections", 3, "64 channels coming in and 256"),
         ("projections", 33, "Only a stage's first block"),
-        ("projections", "four", "an integer"),
-        ("projections", True, "an integer"),
+        ("projections", "four", "should be one number, but it is 'four'"),
+        ("projections", True, "should be one number, but it is True"),
+        ("projections", 3.0, "is not 3. At stride 1 layer1"),
+        ("projections", 4.5, "should be a whole number, but it is 4.5"),
         ("identities", 30, "layer1 projects too"),
         ("identities", 97, "not convolutions"),
         ("layer1[0]", (64, 64, 64, 1), "4 * planes"),
@@ -60,7 +70,9 @@ def test_6_1_knows_the_stub(verdict, earns) -> None:
         ("shape", (512, 8, 10), "4 * planes"),
         ("shape", (2048, 7, 7), "224x224"),
         ("shape", (2048, 10, 8), "Rows come first"),
-        ("shape", 2048, "a tuple of 3 integers"),
+        ("shape", 2048, "should be a tuple of whole numbers, but it is 2048"),
+        ("shape", (2048.0, 10, 8), "is not (2048, 10, 8). Rows come first"),
+        ("shape", (1, 2048, 8, 10), "should have 3 numbers, but it has 4"),
         ("shape dilated", (2048, 8, 10), "keeps the size now"),
         ("shape dilated", (2048, 32, 40), "layer4 still has its stride"),
         ("dilations", (1, 1, 1), "Nothing sets self.dilation back"),

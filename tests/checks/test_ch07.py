@@ -1,5 +1,6 @@
 """The checks of chapter 7: right answers pass however they are written, wrong ones get the hint that belongs."""
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -17,6 +18,12 @@ def test_7_1_accepts_right_answers(verdict, earns) -> None:
     assert verdict(checks.ex_7_1, RIGHT) == "Exercise 7.1: right."
     assert verdict(checks.ex_7_1, RIGHT | {"resnet34 layer3": torch.Size([256, 10, 6])}) == "Exercise 7.1: right."
     assert earns(checks.ex_7_1, RIGHT)
+
+
+@pytest.mark.parametrize("kind", [float, np.int64, torch.tensor])
+def test_7_1_accepts_whole_numbers_of_any_type(verdict, kind) -> None:
+    answer = {key: tuple(map(kind, v)) if isinstance(v, tuple) else kind(v) for key, v in RIGHT.items()}
+    assert verdict(checks.ex_7_1, answer) == "Exercise 7.1: right."
 
 
 def test_7_1_says_what_the_networks_say() -> None:
@@ -54,8 +61,9 @@ def test_7_1_names_the_mistake(verdict, earns, key, wrong, words) -> None:
 
 
 def test_7_1_says_what_kind_is_wanted(verdict) -> None:
-    assert "should be an integer, but it is 9536.0" in verdict(checks.ex_7_1, RIGHT | {"stem": 9536.0})
-    assert "should be a tuple of 2 integers" in verdict(checks.ex_7_1, RIGHT | {"resnet50 logits": 40})
+    assert "should be a whole number, but it is 9536.5" in verdict(checks.ex_7_1, RIGHT | {"stem": 9536.5})
+    assert "should be a tuple of whole numbers" in verdict(checks.ex_7_1, RIGHT | {"resnet50 logits": 40})
+    assert "should have 3 numbers, but it has 4" in verdict(checks.ex_7_1, RIGHT | {"resnet34 layer3": (4, 256, 10, 6)})
     assert "with the keys resnet34 layer3" in verdict(checks.ex_7_1, {"stem": 9536})
 
 
