@@ -142,6 +142,19 @@ def test_missing_and_surplus_parameters_are_named() -> None:
         expect_same_parameters("the block", without, reference, {})
 
 
+def test_statistics_that_move_twice_are_seen_however_many_slips_there_are() -> None:
+    """Each slip is a batch in training mode for the reference, and brings its statistics nearer to the batch's."""
+
+    class Twice(OtherNames):
+        def forward(self, x):
+            self.first(x)
+            return super().forward(x)
+
+    slips = 200 * [(lambda reference, x: reference(x) + 1, "Another mistake.")]
+    with pytest.raises(Wrong, match="after a batch in training mode"):
+        expect_same_function("It", Twice(), BasicBlock(4, 4), torch.randn(2, 4, 5, 5), slips=slips, otherwise="?")
+
+
 def test_a_hint_for_a_difference_is_not_given_where_there_is_none() -> None:
     """A hint whose key is a difference of channels has the key 0 where the channels are equal."""
     wide = BasicBlock(4, 4)
