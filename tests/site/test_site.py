@@ -178,6 +178,14 @@ def test_every_table_is_a_table(site: Path, pages: dict[Path, Page]) -> None:
     assert not raw
 
 
+def test_what_a_check_prints_is_marked_so_that_it_wraps(site: Path) -> None:
+    text = (site / "book" / "solutions" / "04_basic_block.html").read_text(encoding="utf-8")
+    outputs = re.findall(r'<div class="(output [^"]*)"><div class="highlight"><pre><span></span>([^\n]*)', text)
+    verdicts = [classes for classes, line in outputs if line.startswith("Exercise 4.")]
+    assert len(verdicts) >= 4 and all("verdict" in classes.split() for classes in verdicts)
+    assert any("verdict" not in classes.split() for classes, _ in outputs)
+
+
 def test_the_learning_path_is_up_to_date() -> None:
     import learning_path  # noqa: PLC0415
 
