@@ -56,7 +56,7 @@ def test_a_suite_is_one_section_with_a_row_for_each_run(tmp_path, monkeypatch) -
         (row,) = [line for line in said.splitlines() if line.startswith(f"| net-s{seed}.csv |")]
         assert f"| {seed + 1} | 0 |" in row
     commands = [f"python -m resnet_edu.train --seed {seed}\n" for seed in (0, 1)]
-    assert f"```\n{''.join(commands)}```\n" in said
+    assert f"```bash\n{''.join(commands)}```\n" in said
 
 
 def test_a_part_of_a_script_is_named_and_said() -> None:

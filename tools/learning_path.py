@@ -22,7 +22,7 @@ PARTS = {
     ],
     "Train it": [
         ("08_training_on_a_gpu", "8 Training on a GPU", ["Well, fast, and nothing lost"]),
-        ("09_papers_experiment", "9 The paper's experiment", ["At full scale, several seeds"]),
+        ("09_papers_experiment", "9 The paper's experiment", ["Does it hold on real images?"]),
     ],
     "Understand and go on": [
         ("10_why_it_works", "10 Why it works", ["Which explanation", "survives a test?"]),

@@ -23,7 +23,7 @@ myst:
       How each recorded number and figure of the book was made, by which command, from which seeds, on what hardware.
 ---
 
-# Reproduce
+# C · Reproduce
 
 A chapter trains live what a laptop trains in seconds. What takes longer was recorded once, as raw numbers in a CSV,
 with a JSON beside it that says how: the command, the seeds, the checksum of the data, the commit, the versions and the
@@ -144,9 +144,8 @@ def suite(folder: Path) -> str:
     ]
     head = "| file | date | minutes | resumed | SHA-256 |\n|---|---|---|---|---|\n"
     commands = "\n".join(run["command"] for run in runs)
-    return (
-        f"## `{folder.name}/`\n\n{first_line(SUITE)}\n\n{table(rows)}\n{head}{''.join(lines)}\n```\n{commands}\n```\n"
-    )
+    files = f"{head}{''.join(lines)}\n```bash\n{commands}\n```\n"
+    return f"## `{folder.name}/`\n\n{first_line(SUITE)}\n\n{table(rows)}\n{files}"
 
 
 def page() -> str:
