@@ -1,5 +1,8 @@
 """`make notebooks` stores outputs in one form, and writes nothing where a notebook fails."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import execute
@@ -27,7 +30,7 @@ def test_outputs_are_stored_in_the_one_form(tmp_path: Path) -> None:
     execute.execute(path)
     notebook = nbformat.read(path, as_version=4)
     setup, product, threads = notebook.cells
-    assert notebook.metadata == execute.METADATA
+    assert notebook.metadata == execute.METADATA | {"executed_code": execute.fingerprint(notebook.cells)}
     assert setup.source == setup_cell.text(ADDRESS)
     assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3]
     assert product.outputs[0].data["text/plain"] == "42"
@@ -42,3 +45,24 @@ def test_a_failing_notebook_is_left_as_it_was(tmp_path: Path) -> None:
         execute.execute(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("place", "script", "name"),
+    [
+        ("checkout/book", "../tools/execute.py", "one.ipynb"),
+        ("linked/book", "../tools/execute.py", "../book/one.ipynb"),
+        (".", "linked/tools/execute.py", "checkout/book/one.ipynb"),
+    ],
+)
+def test_a_notebook_is_found_from_everywhere(tmp_path: Path, place: str, script: str, name: str) -> None:
+    for folder in ("tools", "book"):
+        (tmp_path / "checkout" / folder).mkdir(parents=True)
+    for source in (execute.__file__, setup_cell.__file__):
+        shutil.copy(source, tmp_path / "checkout" / "tools")
+    (tmp_path / "linked").symlink_to(tmp_path / "checkout")
+    stored(tmp_path / "checkout" / "book" / "one.ipynb", "6 * 7")
+    command = [sys.executable, script, name]
+    done = subprocess.run(command, cwd=tmp_path / place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == str(Path("book", "one.ipynb"))

@@ -4,6 +4,7 @@ Outputs are the truth that the book is built from, so they are written only if t
 interpreter's version stay out, for they differ between two runs that agree.
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -13,11 +14,18 @@ import nbformat
 import setup_cell
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
 }
+
+
+def fingerprint(cells: list[dict]) -> str:
+    """SHA-256 of the code that outputs come from; not of the setup cell, for its address may change."""
+    code = [c for c in cells if c["cell_type"] == "code" and setup_cell.TAG not in c["metadata"].get("tags", [])]
+    sources = ["".join(cell["source"]) for cell in code]  # a list of lines in the file, one string in nbformat
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
 def normalise(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -52,6 +60,7 @@ def execute(path: Path) -> float:
     client.execute()
     seconds = time.perf_counter() - started
     normalise(notebook, path)
+    notebook.metadata["executed_code"] = fingerprint(notebook.cells)  # tells an old picture, which nobody compares
     nbformat.validate(notebook)
     unfinished = path.with_suffix(".ipynb.tmp")
     nbformat.write(notebook, unfinished)
@@ -62,7 +71,7 @@ def execute(path: Path) -> float:
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"  # as the tests run them
     there = setup_cell.notebooks(ROOT)
-    asked = [Path(name).absolute() for name in sys.argv[1:]]
+    asked = [Path(name).resolve() for name in sys.argv[1:]]
     if unknown := [str(path) for path in asked if path not in there]:
         names = " ".join(str(path.relative_to(ROOT)) for path in there)
         sys.exit(f"not a notebook of the book: {', '.join(unknown)}. There are: {names}")
