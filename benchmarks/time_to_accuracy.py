@@ -99,9 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         trained = record.read_provenance(folder / f"{folder.name}.csv")
         if trained["data"] != noted.provenance["data"]:
             raise ValueError(f"{folder} was trained on another {options.data}, by the checksum: name other --runs")
-        if trained["hardware"] != origin.setdefault("hardware", trained["hardware"]):
-            raise ValueError(f"{folder} was trained on {trained['hardware']}, unlike the other: name other --runs")
-        origin |= {key: trained[key] for key in ("versions", "code")}  # of those that trained, not of who reads
+        for key in ("hardware", "versions"):  # of those that trained, not of who reads
+            if trained[key] != origin.setdefault(key, trained[key]):
+                raise ValueError(f"{folder} was trained with {key} {trained[key]}, unlike the other: name other --runs")
+        origin["code"] = trained["code"]  # of the last of them
         print(f"trained on {trained['hardware']['gpu'] or trained['hardware']['cpu']}, {trained['versions']}")
     for row in rows:
         said = "reached" if row["reached"] else "missed"

@@ -1,4 +1,4 @@
-"""Measure a network, never change it (chapters 2, 3 and 10).
+"""Measure a network, never change it (chapters 2, 3, 7 and 9).
 
 Every probe sends one batch through the network and leaves everything exactly as it was: the images, parameters and
 their ``.grad``, buffers (in training mode BN counts and averages even when nobody trains), each module's mode, hooks,
@@ -40,7 +40,7 @@ def activation_std(
         >>> activation_std(model, torch.tensor([[[[-1.0, 1.0]]]]))
         {'0': 3.0}
 
-    He et al. 2015, section 4.1 (forward signals). Used in chapters 2 and 3.
+    He et al. 2015, section 4.1 (forward signals). Used in chapters 2, 3 and 7.
     """
     found = {}
 
@@ -76,7 +76,7 @@ def activation_gradient_norm(
         >>> {name: round(norm, 4) for name, norm in norms.items()}  # softmax - one-hot = (-1/2, 1/2)
         {'0': 0.7071}
 
-    He et al. 2015, section 4.1 (backward signals). Used in chapters 2, 3 and 10.
+    He et al. 2015, section 4.1 (backward signals). Used in chapters 2 and 3.
     """
     outputs = {}
 
@@ -115,7 +115,7 @@ def weight_gradient_norm(
         >>> {name: round(norm, 4) for name, norm in norms.items()}  # (softmax - one-hot) times the input 2
         {'1': 1.4142}
 
-    Used in chapters 2, 3 and 10.
+    Used in chapters 2 and 3.
     """
     weights = {}
 
@@ -152,7 +152,7 @@ def layer_responses(model: nn.Module, images: Tensor, *, training: bool = False)
         >>> {name: round(std, 3) for name, std in responses.items()}
         {'1': 0.5}
 
-    He et al. 2015, Figure 7. Used in chapters 3, 9 and 10.
+    He et al. 2015, Figure 7. Used in chapters 3 and 9.
     """
     found, convolved = {}, None
 
@@ -202,7 +202,7 @@ def distance_from_identity(
         >>> distance_from_identity(model, torch.ones(2, 1, 3, 3))  # F(x) = -4x, and y = ReLU(-3x) = 0
         ({'0': 4.0}, {'0': 1.0})
 
-    He et al. 2015, sections 3.1 and 4.2 (Figure 7). Used in chapters 3 and 10.
+    He et al. 2015, sections 3.1 and 4.2 (Figure 7). Used in chapter 3.
     """
     corrections, changes, branch = {}, {}, {}
     owner = {
@@ -247,7 +247,7 @@ def circular_padding(model: nn.Module) -> nn.Module:
         >>> model(ones).mean().item(), circular_padding(model)(ones).mean().item()
         (4.0, 9.0)
 
-    Used in chapter 2.
+    Used in chapters 2 and 7.
     """
     model = copy.deepcopy(model)
     for module in model.modules():

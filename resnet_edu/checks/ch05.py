@@ -67,7 +67,7 @@ def _prediction(name: str, met) -> tuple:
     projects = projects.tolist() if hasattr(projects, "tolist") else projects  # NumPy's or PyTorch's True
     if not isinstance(projects, bool):
         raise Wrong(f"`{name}` should be three integers and True or False, ({', '.join(PARTS)}), but it is {met!r}.")
-    return (*whole_numbers(f"In `{name}` ({', '.join(PARTS[:3])})", met[:3]), projects)
+    return (*whole_numbers(f"`{name}`, without its last part,", met[:3]), projects)
 
 
 def _slips_in_middle(inplanes: int, planes: int, groups: int, base_width: int) -> list[tuple[int, str]]:

@@ -74,7 +74,8 @@ def expect_same_parameters(what: str, met: nn.Module, expected: nn.Module, hints
     said = f"lacks parameters of shape {missing}" if missing else f"has parameters too many, of shape {surplus}"
     if missing and surplus:
         said = f"has parameters of shape {surplus} where {missing} belong"
-    raise Wrong(f"{what} {said} ({count} numbers instead of {right}). {hint}")
+    numbers = f" ({count} numbers instead of {right})" if count != right else ""
+    raise Wrong(f"{what} {said}{numbers}. {hint}")
 
 
 def expect_same_function(

@@ -118,7 +118,7 @@ def with_three_channels(dataset: Dataset) -> Dataset:
         >>> with_three_channels(load("digits")).train_images.shape
         torch.Size([1437, 3, 8, 8])
 
-    Used by the training runs of chapters 8 and 9, ``python -m resnet_edu.train``.
+    Used by ``python -m resnet_edu.train`` where it trains a network of the ImageNet kind; no chapter does.
     """
     channels = dataset.train_images.shape[1]
     if channels == 3:

@@ -31,7 +31,7 @@ class Published(NamedTuple):
         >>> PUBLISHED["cifar10"].shape, PUBLISHED["cifar10"].train
         ((3, 32, 32), 50000)
 
-    Fashion-MNIST is chapter 8's, CIFAR-10 chapter 9's.
+    CIFAR-10 is that of chapters 8 and 9; exercise 8.1 counts with Fashion-MNIST.
     """
 
     source: type

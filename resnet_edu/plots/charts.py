@@ -80,7 +80,7 @@ def heatmap(ax: Axes, matrix, *, label: str, written: str | None = None) -> Axes
         ['1', '2', '2', '4']
         >>> plt.close(ax.figure)
 
-    For figures of your own; no chapter draws a heat map yet.
+    For figures of your own; no chapter calls it yet.
     """
     values = numbers(matrix)
     if values.ndim != 2 or not values.size:

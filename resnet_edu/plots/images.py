@@ -76,7 +76,7 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
         17
         >>> plt.close(figure)
 
-    For figures of your own; no chapter draws feature maps yet.
+    For figures of your own; no chapter calls it yet.
     """
     values = numbers(maps)
     values = values[0] if values.ndim == 4 and len(values) == 1 else values

@@ -1,8 +1,8 @@
 """A recorded run: a CSV of raw numbers and, beside it, a JSON that says where they came from (appendix C).
 
 A script opens the :class:`Recording` first, which refuses a taken name and notes the code as it is *before* a long
-run; it writes when there is something, at the latest at the end. :func:`read` gives the columns back, after checking
-that the two files belong together.
+run; it writes all rows so far, once at the end or, with ``overwrite``, after each epoch. :func:`read` gives the
+columns back, after checking that the two files belong together.
 """
 
 import csv
@@ -21,7 +21,7 @@ from resnet_edu.train.files import replace_file
 
 
 class Recording:
-    """A run that will be recorded: what is known before it starts; ``write`` adds what it gave, as often as it likes.
+    """A run that will be recorded. Each ``write`` replaces the one before, which needs ``overwrite``.
 
     Create it after all imports and before the first computation.
 

@@ -95,7 +95,7 @@ def train(
 
 
 def _is_done(plan: Plan, out: Path) -> bool:
-    """Return whether this plan's run is complete there, weights and all; another's is told by its checkpoints."""
+    """Return whether this plan's run is complete there, weights and all; another plan's is refused by `_restore`."""
     if not (is_complete(out) and (out / "weights.pt").exists()):
         return False
     return not plan.differences(record.read_provenance(table(out))["notes"]["plan"])

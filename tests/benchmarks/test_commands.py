@@ -158,7 +158,7 @@ def test_time_to_accuracy_on_digits(command, tmp_path):
     assert record.read_provenance(out)["seconds"] == pytest.approx(rows["seconds"].sum(), abs=0.1)
     told = tmp_path / "runs" / "digits-paper-s0" / "digits-paper-s0.json"
     told.write_text(json.dumps(about | {"hardware": about["hardware"] | {"gpu": "another"}}))
-    with pytest.raises(ValueError, match=r"was trained on .* unlike the other"):
+    with pytest.raises(ValueError, match=r"was trained with hardware .* unlike the other"):
         command("time_to_accuracy", *options, "--target", 1)
 
 

@@ -67,7 +67,7 @@ def test_5_1_knows_the_stub(verdict, earns) -> None:
         ("d", (256, 512, 14, False), "the size stays"),
         ("f", (64, 64, 8, True), "the middle is narrow"),
         ("f", (16, 64, 8, 1), "three integers and True or False"),
-        ("f", (16, 64, 7.5, True), "output height) should be a tuple of whole numbers"),
+        ("f", (16, 64, 7.5, True), "`f`, without its last part, should be a tuple of whole numbers"),
         ("f", (16.0, 64, 7.0, True), "should not be 7: a 3x3"),
         ("f", None, "three integers and True or False"),
     ],
