@@ -49,7 +49,7 @@ def collect(course: Path, name: str, downloads: Path, force: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not downloads.exists():
             raise Trouble(f"There is no {downloads}: give the folder or the zip file that you downloaded.")
-        if downloads.suffix == ".zip":
+        if downloads.is_file():
             downloads = submissions.unpack(downloads, Path(folder))
         for sentence in submissions.collect(downloads, course, name, force):
             print(sentence)

@@ -26,8 +26,10 @@ def unpack(archive: Path, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(folder)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{archive.name} cannot be read as a zip file ({error}): download it again.") from None
+    except RuntimeError as error:  # it wants a password
+        raise ValueError(f"{archive.name} cannot be extracted ({error}): extract it, and give the folder.") from None
     return folder
 
 

@@ -94,7 +94,7 @@ def outline(net: nn.Module, shape: tuple[int, ...]) -> tuple[list[Layer], list[S
     for node in path:
         module = modules.get(node.target) if node.op == "call_module" else None
         if isinstance(module, DRAWN):
-            words = _words(module, sources(node)[0])
+            words = _words(module, _shape(sources(node)[0]), _shape(node))
             layers.append(Layer(words, node.target.split(".")[0], _shape(node)))
         place[node] = len(layers) - 1
     return layers, [Shortcut(place[fork], place[end], bool(way)) for fork, end, way in additions]
@@ -130,12 +130,12 @@ def _two_ways(one: fx.Node, other: fx.Node) -> tuple[list[fx.Node], list[fx.Node
     return max(ways, key=len), min(ways, key=len), fork
 
 
-def _words(module: nn.Module, before: fx.Node) -> str:
+def _words(module: nn.Module, before: tuple[int, ...], after: tuple[int, ...]) -> str:
     if isinstance(module, nn.Linear):
         return f"fc, {module.out_features}"
     if isinstance(module, nn.AdaptiveAvgPool2d):
-        size = _shape(before)[-2:]
-        return f"avg pool, {size[0]}×{size[1]}"
+        height, width = after[-2:]
+        return f"avg pool to {height}×{width}" if height * width > 1 else f"avg pool, {before[-2]}×{before[-1]}"
     if isinstance(module, nn.Conv2d):
         return conv_words(module)
     size, stride = (both if isinstance(both, tuple) else (both, both) for both in (module.kernel_size, module.stride))

@@ -126,6 +126,12 @@ def test_kernels_and_strides_that_are_not_square_are_said() -> None:
     ]
 
 
+def test_an_adaptive_pool_says_the_map_that_it_averages_or_the_one_that_it_leaves() -> None:
+    layers = [nn.AdaptiveAvgPool2d((4, None)), nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d(1)]
+    drawn, _ = outline(nn.Sequential(*layers), (1, 3, 8, 6))
+    assert [layer.words for layer in drawn] == ["avg pool to 4×6", "avg pool to 2×2", "avg pool, 2×2"]
+
+
 class Around(nn.Module):
     """An addition around a block, so that the block lies on a way and not on the path behind it."""
 

@@ -260,6 +260,13 @@ def test_images_are_drawn_with_their_values():
     assert len(rows) == 2
 
 
+def test_a_grid_without_columns_is_refused():
+    with pytest.raises(ValueError, match="columns should be at least 1, but is 0"):
+        plots.show_images(np.zeros((1, 2, 2)), columns=0)
+    with pytest.raises(ValueError, match="columns should be at least 1, but is -1"):
+        plots.feature_maps(np.zeros((1, 2, 2)), columns=-1)
+
+
 def test_grey_images_share_one_scale_and_are_not_stretched():
     figure = plots.show_images(np.full((1, 2, 2), 128, dtype=np.uint8))
     np.testing.assert_allclose(shown(figure)[0], 128 / 255)

@@ -26,7 +26,8 @@ def show_images(
         limits: the values drawn black and white, for other floats; what lies beyond them is cut off.
 
     Raises:
-        ValueError: another shape, another number of titles, empty limits, or floats outside 0..1 without limits.
+        ValueError: another shape, another number of titles, no column, empty limits, or floats outside 0..1 without
+            limits.
 
     Example:
         >>> figure = show_images(np.zeros((3, 1, 8, 8), dtype=np.uint8), titles=["a", "b", "c"])
@@ -68,7 +69,7 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
         label: what the colour means, with its unit.
 
     Raises:
-        ValueError: another shape, or no value is finite. Among others, what is not finite stays white.
+        ValueError: another shape, no column, or no value is finite. Among others, what is not finite stays white.
 
     Example:
         >>> figure = feature_maps(np.zeros((16, 4, 4)))
@@ -98,6 +99,8 @@ def feature_maps(maps, *, columns: int = 8, label: str = "activation") -> Figure
 
 def _grid(count: int, columns: int, aspect: float, *, titled: bool, beside: float = 0.0) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` bare places of the given height over width, and ``beside`` inches to their right."""
+    if columns < 1:
+        raise ValueError(f"columns should be at least 1, but is {columns}")
     columns = min(columns, count)
     rows = -(-count // columns)
     side = min((7.0 - beside) / columns, 1.4)

@@ -1,9 +1,11 @@
 """One submission of each kind is graded, from release to CSV, to exactly the points that it deserves."""
 
 import csv
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -342,6 +344,24 @@ def test_a_file_that_is_no_archive_is_said(grade, tmp_path: Path, content: bytes
     (tmp_path / "submissions.zip").write_bytes(content)
     said, succeeded = grade("collect", NAME, tmp_path / "submissions.zip")
     assert said.startswith("submissions.zip cannot be read as a zip file") and not succeeded
+
+
+def test_an_archive_with_a_password_is_said(grade, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ada.ipynb", "{}")
+    content = bytearray(packed.getvalue())
+    content[6] |= 1  # "encrypted", in the header before the file and in the list at the end
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "submissions.zip").write_bytes(content)
+    said, succeeded = grade("collect", NAME, tmp_path / "submissions.zip")
+    assert said.startswith("submissions.zip cannot be extracted") and "password" in said and not succeeded
+
+
+def test_a_folder_may_be_called_like_an_archive(grade, tmp_path: Path) -> None:
+    (tmp_path / "submissions.zip").mkdir()
+    said, succeeded = grade("collect", NAME, tmp_path / "submissions.zip")
+    assert said.startswith("No notebook was found in") and not succeeded
 
 
 def test_an_empty_folder_is_said(grade, tmp_path: Path) -> None:
