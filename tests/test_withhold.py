@@ -20,7 +20,7 @@ def sources(path: Path) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("fork")
-    for name in ("book", "tools", "tests/checks", "tests/grading", "experiments", "benchmarks"):
+    for name in ("book", "resnet_edu", "tools", "tests/checks", "tests/grading", "experiments", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("_build", "__pycache__"))
     for name in ("_toc.yml", "_config.yml"):
         shutil.copy2(ROOT / name, root / name)

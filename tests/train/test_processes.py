@@ -62,7 +62,9 @@ def test_the_gradients_of_two_are_those_of_one(tmp_path):
 
 def test_two_train_one_network_and_one_of_them_writes(command, tmp_path):
     for count in (1, 2):
-        printed = command(count, "--norm", "group", "--epochs", 1, "--out", tmp_path / f"{count}")
+        printed = command(
+            count, "--norm", "group", "--precision", "fp32", "--epochs", 1, "--out", tmp_path / f"{count}"
+        )
         assert printed.count("at the best one") == 1
     one, two = (record.read(tmp_path / name / f"{name}.csv") for name in "12")
     assert two["iteration"].tolist() == one["iteration"].tolist() == [11]
